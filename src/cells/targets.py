@@ -1,0 +1,122 @@
+"""From a section of the configuration to an object: the one place where `_target_` is resolved.
+
+A section is a mapping whose `_target_` names a class; its other keys are that class's constructor arguments.
+Keys are checked against the constructor's signature and values against its annotations (types and ranges, by
+pydantic), so that a mistake is told in one sentence before anything is trained.
+"""
+
+import functools
+import importlib
+import inspect
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
+
+from cells.errors import UserError, did_you_mean
+
+ALLOWED_MODULES = ("cells", "torch.optim", "pytorch_lightning.callbacks")
+"""Modules whose classes a configuration may name. Others have to be trusted by the user (`trusted_modules`)."""
+
+_ANY_TYPE = ConfigDict(arbitrary_types_allowed=True)
+
+
+def locate(target: str, where: str, trusted: Sequence[str] = ()) -> Callable[..., Any]:
+    """The class or function that a dotted path names.
+
+    Raises:
+        UserError: the path leads outside the allowed and trusted modules, or nowhere.
+    """
+    allowed = (*ALLOWED_MODULES, *trusted)
+    if not any(target == module or target.startswith(module + ".") for module in allowed):
+        root = target.partition(".")[0]
+        raise UserError(
+            f"{where}._target_: {target!r} is outside the modules a configuration may run ({', '.join(allowed)}); "
+            f"if you trust that code, add trusted_modules=[{root}]."
+        )
+    module_name, _, attribute = target.rpartition(".")
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        raise UserError(f"{where}._target_: cannot import {module_name!r}: {error}.") from error
+    found = getattr(module, attribute, None)
+    if not callable(found):
+        raise UserError(
+            f"{where}._target_: module {module_name!r} has no class {attribute!r}; "
+            f"{did_you_mean(attribute, [name for name in vars(module) if not name.startswith('_')])}"
+        )
+    return typing.cast(Callable[..., Any], found)
+
+
+def instantiate(section: Mapping[str, Any], where: str, trusted: Sequence[str] = (), **extra: Any) -> Any:
+    """Build what a section of the configuration describes; nested sections first.
+
+    Args:
+        section: `_target_`, optionally `_partial_`, and constructor arguments.
+        where: the section's place in the configuration, for error messages ("model.cell").
+        trusted: further modules whose classes may be named.
+        extra: constructor arguments that come from the program, not from the configuration.
+
+    Raises:
+        UserError: unknown key, wrong type, value out of range, or a target that is not allowed.
+    """
+    target = locate(section["_target_"], where, trusted)
+    given: dict[str, Any] = {}
+    for key, value in section.items():
+        if key in ("_target_", "_partial_"):
+            continue
+        if isinstance(value, Mapping) and "_target_" in value:
+            value = instantiate(value, f"{where}.{key}", trusted)
+        given[key] = value
+    arguments = checked(target, given, where, reserved=extra.keys()) | extra
+    if section.get("_partial_"):
+        return functools.partial(target, **arguments)
+    try:
+        return target(**arguments)
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{where}: {_one_line(error)} ({section['_target_']})") from error
+
+
+def checked(
+    target: Callable[..., Any], given: Mapping[str, Any], where: str, reserved: Sequence[str] | Any = ()
+) -> dict[str, Any]:
+    """The given arguments, converted to the types that the target's signature asks for.
+
+    Raises:
+        UserError: unknown key, wrong type or value out of range.
+    """
+    parameters = inspect.signature(target).parameters
+    open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    valid = [name for name in parameters if name not in reserved and name != "self"]
+    hints = _annotations(target)
+    result = {}
+    for key, value in given.items():
+        if key not in valid and not (open_ended and key not in reserved):
+            raise UserError(f"{where}.{key}: no such setting; {did_you_mean(key, valid)}")
+        result[key] = _converted(value, hints[key], f"{where}.{key}") if key in hints else value
+    return result
+
+
+def _annotations(target: Callable[..., Any]) -> dict[str, Any]:
+    function = target.__init__ if inspect.isclass(target) else target  # type: ignore[misc]
+    try:
+        return typing.get_type_hints(function, include_extras=True)
+    except NameError:  # annotations that cannot be resolved at run time say nothing; the constructor has the word
+        return {}
+
+
+def _converted(value: Any, annotation: Any, where: str) -> Any:
+    try:
+        adapter = TypeAdapter(annotation, config=_ANY_TYPE)
+    except PydanticUserError:  # a dataclass or model brings its own configuration
+        adapter = TypeAdapter(annotation)
+    try:
+        return adapter.validate_python(value)
+    except ValidationError as error:
+        message = error.errors()[0]["msg"]
+        raise UserError(f"{where}={value}: {message[0].lower()}{message[1:]}.") from error
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(".")
