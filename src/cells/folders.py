@@ -1,0 +1,53 @@
+"""Where a run leaves its files: a readable name that never collides, and the way back to an unfinished run."""
+
+import hashlib
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from cells.record import read_record
+
+SLUG_LENGTH = 80
+
+
+def slug(parts: Iterable[str]) -> str:
+    """A folder name out of overrides: readable, safe on every file system, and distinct for distinct overrides.
+
+    >>> slug(["model=lstm", "data.path=/tmp/my data.csv"])
+    'model=lstm,data.path=tmp-my-data.csv-5a42f1'
+    """
+    text = ",".join(parts)
+    readable = re.sub(r"[^A-Za-z0-9=.,_+-]+", "-", text)
+    readable = re.sub(r"(^|[=,])[-.]+", r"\1", readable).strip("-.,")
+    digest = hashlib.sha256(text.encode()).hexdigest()[:6]
+    return f"{readable[: SLUG_LENGTH - 7].rstrip('-.,')}-{digest}"
+
+
+def claim(root: Path, name: str) -> Path:
+    """Make a folder that no other process has: `name`, or `name-2`, `name-3`, … where that is taken.
+
+    Creating a folder either succeeds or fails as one operation, so two jobs started at once get two folders.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    attempt = 1
+    while True:
+        folder = root / (name if attempt == 1 else f"{name}-{attempt}")
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            attempt += 1
+        else:
+            return folder
+
+
+def claimed(root: Path, name: str) -> list[Path]:
+    """The folders that `claim` has made under this name, newest first."""
+    pattern = re.compile(re.escape(name) + r"(-\d+)?$")
+    folders = [folder for folder in root.iterdir() if pattern.fullmatch(folder.name)] if root.is_dir() else []
+    return sorted(folders, key=lambda folder: folder.stat().st_ctime_ns, reverse=True)
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether the run in a folder came to its end (a diverged run did)."""
+    record = read_record(folder)
+    return record is not None and record["status"] in ("completed", "diverged")

@@ -1,0 +1,70 @@
+"""What a run leaves behind and everyone else reads: `record.json`, written atomically, read without importing torch."""
+
+import hashlib
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+SCHEMA_VERSION = "1.0"
+RECORD_NAME = "record.json"
+
+Status = Literal["running", "completed", "diverged", "interrupted", "failed"]
+
+UNHASHED_KEYS = frozenset({"seeds", "output_dir", "resume", "logger", "debug", "experiment", "trusted_modules"})
+"""Parts of a configuration that do not change what a replica's result is."""
+
+
+def config_hash(config: Mapping[str, Any]) -> str:
+    """Twelve hex digits that name a configuration, so that (config_hash, seed) names a result.
+
+    Seeds, paths, logging and resuming are left out: more seeds can be added to a run later.
+    """
+    counted = {key: value for key, value in config.items() if key not in UNHASHED_KEYS}
+    canonical = json.dumps(counted, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+
+def write_record(folder: Path, record: Mapping[str, Any]) -> Path:
+    """Replace `folder/record.json` in one step: a reader, or a crash, sees the old record or the new, never half.
+
+    Numbers that are not finite become null, for JSON has no spelling of them.
+    """
+    path = folder / RECORD_NAME
+    draft = folder / f".{RECORD_NAME}.{os.getpid()}"
+    with draft.open("w", encoding="utf-8") as file:
+        json.dump(_finite(record), file, indent=2, allow_nan=False)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(draft, path)
+    return path
+
+
+def read_record(folder: Path) -> dict[str, Any] | None:
+    """The record in a folder, or None if there is none."""
+    path = folder / RECORD_NAME
+    if not path.is_file():
+        return None
+    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return record
+
+
+def find_records(root: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Every (folder, record) at or below a folder, in the order of their paths."""
+    for path in sorted(root.rglob(RECORD_NAME)):
+        record = read_record(path.parent)
+        if record is not None:
+            yield path.parent, record
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

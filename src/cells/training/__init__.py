@@ -1,0 +1,1 @@
+"""The LightningModule, and what is decided per replica while it trains."""

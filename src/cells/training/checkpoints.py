@@ -1,0 +1,80 @@
+"""Checkpoints that are whole or absent, written where a run can be continued to the same end."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.plugins.io import CheckpointIO
+
+from cells.errors import UserError
+
+LAST = Path("checkpoints", "last.ckpt")
+BEST = Path("checkpoints", "best.ckpt")
+
+
+class AtomicCheckpointIO(CheckpointIO):
+    """Writes a checkpoint beside its final name, then renames it: a kill in between leaves the older one whole."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f".{path.name}.{os.getpid()}")
+        with draft.open("wb") as file:
+            torch.save(checkpoint, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, path)
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
+        return read_checkpoint(Path(path), map_location)
+
+    def remove_checkpoint(self, path: Any) -> None:
+        Path(path).unlink(missing_ok=True)
+
+
+def read_checkpoint(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
+    """A checkpoint's content, tensors and plain containers only: loading one runs no code that it carries.
+
+    Raises:
+        UserError: the file is missing or is not a whole checkpoint of this program.
+    """
+    if not path.is_file():
+        raise UserError(f"ckpt_path={path}: no such file; give the path of a checkpoint, …/{LAST}.")
+    try:
+        checkpoint = torch.load(path, map_location=map_location or "cpu", weights_only=True)
+    except Exception as error:  # torch.load fails in many ways on a file that is not its own
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UserError(f"ckpt_path={path}: not a readable checkpoint ({reason}).") from error
+    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
+        raise UserError(f"ckpt_path={path}: not a checkpoint of this program (it holds no model weights).")
+    return checkpoint
+
+
+class CheckpointWriter(Callback):
+    """Writes `checkpoints/last.ckpt` after a validation, every so many steps and at the end of training.
+
+    Args:
+        folder: the run's output folder.
+        every_steps: updates between two checkpoints, rounded up to the next validation.
+    """
+
+    def __init__(self, folder: Path, every_steps: int) -> None:
+        self._path = folder / LAST
+        self._every_steps = every_steps
+        self._last_step = 0
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._last_step = trainer.global_step
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.sanity_checking or not trainer.training:
+            return
+        if trainer.global_step - self._last_step >= self._every_steps or trainer.should_stop:
+            self.write(trainer)
+
+    def write(self, trainer: Trainer) -> None:
+        """Write the checkpoint now. In distributed training every process has to call this."""
+        trainer.save_checkpoint(self._path)
+        self._last_step = trainer.global_step
