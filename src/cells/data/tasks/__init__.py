@@ -1,0 +1,1 @@
+"""Synthetic tasks: one file and one class a task, each a pure function of (settings, seed)."""
