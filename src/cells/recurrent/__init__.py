@@ -1,0 +1,1 @@
+"""Recurrent cells, the networks made of them, and the engines that unroll them over time."""

@@ -1,0 +1,46 @@
+"""How a layer is unrolled over time: the engines, and the choice among them.
+
+An engine is a module with the two functions of `Engine`. A new one is a file and its line in `ENGINES`.
+"""
+
+from typing import Protocol
+
+from torch import Tensor
+
+from cells.errors import UserError, did_you_mean
+from cells.recurrent.cell import Cell, State
+from cells.recurrent.engines import own, reference, torch_kernels
+
+
+class Engine(Protocol):
+    """What an engine's module has to offer."""
+
+    def refuses(self, cell: Cell) -> str | None:
+        """Why this engine cannot run a cell, as a clause without a full stop; None if it can."""
+
+    def unroll(
+        self, cell: Cell, inputs: Tensor, state: State, lengths: Tensor | None
+    ) -> tuple[Tensor, State]:
+        """Run a cell over whole sequences; every engine returns what `reference.unroll` returns."""
+
+
+ENGINES: dict[str, Engine] = {"torch": torch_kernels, "own": own, "reference": reference}
+"""Fastest first: `engine=auto` takes the first that does not refuse."""
+
+
+def choose(engine: str, cell: Cell) -> str:
+    """The name of the engine that will run a cell: the one asked for, or the fastest possible one for "auto".
+
+    Raises:
+        UserError: there is no such engine, or it cannot run that cell.
+    """
+    if engine == "auto":
+        return next(name for name, candidate in ENGINES.items() if candidate.refuses(cell) is None)
+    if engine not in ENGINES:
+        raise UserError(
+            f"engine={engine}: there is no such engine; {did_you_mean(engine, ['auto', *ENGINES])}"
+        )
+    reason = ENGINES[engine].refuses(cell)
+    if reason is not None:
+        raise UserError(f"engine={engine} cannot run this model: {reason}; use engine=auto.")
+    return engine
