@@ -5,7 +5,7 @@ from typing import Annotated
 
 import numpy as np
 import torch
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveInt
 
 from cells.data.datamodule import SequenceDataModule
 from cells.data.sequences import Metric, SequenceData, Split
@@ -50,7 +50,7 @@ class Counting(SequenceDataModule):
     count: PositiveInt = 20
     length: Annotated[int, Field(ge=2)] = 5
     forecast_horizon: PositiveInt = 2
-    scale: PositiveFloat = 20.0
+    scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 20.0
 
     def load(self) -> SequenceData:
         """The three splits: the numbers up to `count`, up to twice and up to three times `count`.

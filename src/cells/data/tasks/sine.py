@@ -5,7 +5,7 @@ from typing import Annotated
 
 import numpy as np
 import torch
-from pydantic import Field, NonNegativeFloat, PositiveInt
+from pydantic import Field, PositiveInt
 
 from cells.data.sequences import Metric, Split
 from cells.data.tasks.task import Facts, SyntheticDataModule
@@ -40,7 +40,7 @@ class Sine(SyntheticDataModule):
 
     length: PositiveInt = 50
     forecast_horizon: PositiveInt = 5
-    noise: NonNegativeFloat = 0.1
+    noise: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.1
     shortest_period: Annotated[float, Field(ge=2)] = 10.0
     longest_period: Annotated[float, Field(ge=2)] = 50.0
 

@@ -85,9 +85,8 @@ class SyntheticDataModule(SequenceDataModule, ABC):
         needed = (one.inputs.nbytes + one.targets.nbytes) * sequences
         if needed > MEMORY_LIMIT:
             raise UserError(
-                f"data.train_size={self.train_size}: {sequences} sequences in all, of {one.inputs.shape[1]} steps "
-                f"each, take {needed / 2**30:.1f} GiB of at most {MEMORY_LIMIT / 2**30:.0f}; choose fewer or "
-                "shorter ones."
+                f"data.train_size={self.train_size}: the three splits would take {needed / 2**30:.1f} GiB of "
+                f"memory, and {MEMORY_LIMIT / 2**30:.0f} are allowed; choose fewer or shorter sequences."
             )
 
 
