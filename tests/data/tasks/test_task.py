@@ -58,6 +58,21 @@ def test_a_yaml_file_explains_itself_and_each_of_its_keys_in_one_line(file):
         assert list(yaml.safe_load(line))
 
 
+@pytest.mark.parametrize("name", ["_synthetic", *NAMES])
+def test_the_page_on_tasks_gives_the_defaults_of_the_yaml_file(name):
+    page = (CONF.parent / "docs" / "tasks.md").read_text(encoding="utf-8")
+    sections = {title: text for title, text in re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", page, re.M | re.S)}
+    text = sections[name] if name in sections else page[: page.index("\n## ")]
+    settings = yaml.safe_load((CONF / "data" / f"{name}.yaml").read_text(encoding="utf-8"))
+    table = dict(re.findall(r"^\| `data\.(\w+)` \| (\S+) \|", text, re.M))
+    in_prose = dict(re.findall(r"`data\.(\w+)` is T, (\S+) by default", text))
+    told = {key: yaml.safe_load(value) for key, value in (table | in_prose).items()}
+    silent = {"target_at"} if name == "parity" else set()
+    assert told == {
+        key: value for key, value in settings.items() if key not in {"defaults", "_target_"} | silent
+    }
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_data_set_keeps_what_it_promises_about_shapes_and_types(name):
     content = task(name, **(SMALL if name in RANDOM else {})).content

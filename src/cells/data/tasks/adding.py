@@ -22,8 +22,8 @@ class Adding(SyntheticDataModule):
         mark     0     1     0     0     0     0     1     0
         target                                             1.04  = 0.86 + 0.18
 
-    Inputs (N, length, 2), target (N, 1) at the last step. Always answering 1, the
-    mean, scores an MSE of Var(U + U′) = 1/6.
+    Inputs (N, length, 2), target (N, 1) at the last step. Answering 1, the mean, scores an
+    MSE of Var(U + U′) = 1/6.
 
     Scaling and marks: Arjovsky, Shah & Bengio (2016), "Unitary evolution recurrent neural networks",
     section 5.2. Hochreiter & Schmidhuber (1997), "Long short-term memory", section 5.4, draw numbers from

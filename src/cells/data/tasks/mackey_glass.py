@@ -11,7 +11,7 @@ from cells.data.tasks.task import Facts, SyntheticDataModule
 
 BETA, GAMMA = 0.2, 0.1
 STEPS_PER_UNIT = 4
-"""Integration steps a unit of time: at τ = 17, fine enough for an error of about 1e-6 after 400 units."""
+"""Integration steps a unit of time: at τ = 17, fine enough for an error below 1e-5 after 370 units."""
 
 _SETTLING, _SPREAD = 200, 100
 """Units of time until a trajectory has forgotten where it began, and over which windows begin after that: a

@@ -23,7 +23,7 @@ class Recall(SyntheticDataModule):
         3 steps ago   ·     ·     ·    0.7  −1.2
 
     Inputs (N, length, 1), independent and uniform with mean 0 and variance 1; targets (N, length, max_lag),
-    or (N, length, 1) for one lag alone, NaN in the first k steps. Answering 0 scores an MSE of exactly 1,
+    or (N, length, 1) for one lag alone, NaN in the first k steps. Answering 0 scores an expected MSE of 1,
     so 1 − MSE of an output is the share of variance recalled at that lag.
 
     Source: Jaeger (2001), "Short term memory in echo state networks", GMD report 152, who sums that share
