@@ -1,0 +1,1 @@
+"""Real series and labelled sequences: reading, windows, splits, scaling by the training part, baselines."""

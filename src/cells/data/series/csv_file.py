@@ -1,0 +1,155 @@
+"""From a file of separated text to columns of strings; whatever is wrong with a file is told in one sentence.
+
+Line numbers are those of an editor: the header is normally line 1.
+"""
+
+import csv
+import gzip
+import hashlib
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+from cells.data.series import bundled
+from cells.errors import UserError, did_you_mean
+
+GZIP_MAGIC = b"\x1f\x8b"
+
+
+@dataclass(frozen=True)
+class TextTable:
+    """The columns of a file by name, as text.
+
+    Attributes:
+        columns: name → one string a row, without surrounding blanks.
+        lines: line number in the file of each row.
+        separator: what separates the columns.
+        sha256: checksum of the file as it lies on disk.
+    """
+
+    columns: dict[str, list[str]]
+    lines: list[int]
+    separator: str
+    sha256: str
+
+    def column(self, name: str, key: str) -> list[str]:
+        """The column of that name; `key` is the setting that asks for it.
+
+        Raises:
+            UserError: there is no such column.
+        """
+        if name in self.columns:
+            return self.columns[name]
+        only = next(iter(self.columns))
+        if len(self.columns) == 1 and (other := next((mark for mark in ";\t|," if mark in only), None)):
+            advice = f"the header reads {only!r} as one column: set data.separator={other!r}."
+        else:
+            advice = did_you_mean(name, self.columns)
+        raise UserError(f"{key}={name!r}: the file has no such column; {advice}")
+
+
+def read_text_table(path: str, *, encoding: str, separator: str, max_megabytes: float) -> TextTable:
+    """Read a file with a header line; `.gz` files are unpacked.
+
+    Args:
+        path: a file, or `bundled:NAME`.
+        encoding: as Python names it. A byte-order mark at the start of UTF-8 is skipped.
+        separator: one character between columns.
+        max_megabytes: largest size, unpacked, that is read into memory.
+
+    Raises:
+        UserError: the file cannot be read, or is not a table.
+    """
+    where = f"data.path={path}"
+    raw, sha256 = _read_bytes(bundled.resolve(path), where, max_megabytes)
+    text = _decode(raw, where, encoding)
+    try:
+        reader = csv.reader(
+            io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True
+        )
+    except (TypeError, ValueError) as error:
+        raise UserError(
+            f"data.separator={separator!r}: has to be one character, such as ',' or ';'."
+        ) from error
+    try:
+        numbered = [(reader.line_num, row) for row in reader if row]  # an empty line is an empty row
+    except csv.Error as error:
+        raise UserError(
+            f"{where}: line {reader.line_num} cannot be read as separated text: {error}."
+        ) from error
+    if not numbered:
+        raise UserError(f"{where}: the file is empty; it needs a header line and at least one row of values.")
+    (_, header), *rows = numbered
+    if not rows:
+        raise UserError(f"{where}: the file has a header line and no rows below it.")
+    for line, row in rows:
+        if len(row) != len(header):
+            raise UserError(
+                f"{where}: line {line} has {len(row)} values where the header has {len(header)} columns; "
+                "a value that holds the separator needs double quotes around it."
+            )
+    values = zip(*(row for _, row in rows), strict=True)
+    columns = {
+        name: [value.strip() for value in column]
+        for name, column in zip(_names(header, where), values, strict=True)
+    }
+    return TextTable(columns, [line for line, _ in rows], separator, sha256)
+
+
+def _read_bytes(file: Path, where: str, max_megabytes: float) -> tuple[bytes, str]:
+    if file.is_dir():
+        raise UserError(f"{where}: this is a folder; name a file in it.")
+    limit = int(max_megabytes * 1e6)
+    try:
+        if file.stat().st_size > limit:
+            raise UserError(f"{where}: {_too_large(file.stat().st_size, max_megabytes)}")
+        raw = file.read_bytes()
+        sha256 = hashlib.sha256(raw).hexdigest()
+        if raw.startswith(GZIP_MAGIC):
+            with gzip.open(io.BytesIO(raw)) as stream:  # read to the limit, however large it unpacks
+                raw = stream.read(limit + 1)
+    except FileNotFoundError as error:
+        near = [other.name for other in file.parent.iterdir()] if file.parent.is_dir() else []
+        advice = (
+            did_you_mean(file.name, near) if near else f"the folder {str(file.parent)!r} is not there either."
+        )
+        raise UserError(f"{where}: no such file; {advice}") from error
+    except (OSError, EOFError) as error:
+        raise UserError(f"{where}: cannot be read: {error}.") from error
+    if len(raw) > limit:
+        raise UserError(f"{where}: {_too_large(len(raw), max_megabytes)}")
+    return raw, sha256
+
+
+def _too_large(size: int, max_megabytes: float) -> str:
+    return (
+        f"the file takes {size / 1e6:,.1f} MB or more, over the limit data.max_megabytes={max_megabytes:g}; "
+        "raise the limit or shorten the file."
+    )
+
+
+def _decode(raw: bytes, where: str, encoding: str) -> str:
+    try:
+        text = raw.decode(encoding)
+    except LookupError as error:
+        raise UserError(
+            f"data.encoding={encoding!r}: no such encoding; common ones are utf-8, cp1252 and utf-16."
+        ) from error
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise UserError(
+            f"{where}: line {line} holds bytes that are not {encoding}; set data.encoding, "
+            "for example data.encoding=cp1252 for a file from Excel on Windows."
+        ) from error
+    return text.removeprefix("\ufeff")
+
+
+def _names(header: list[str], where: str) -> list[str]:
+    """The column names; nameless columns, such as an index that a program has written, are numbered."""
+    names = [name.strip() for name in header]
+    for place, name in enumerate(names):
+        if name and (first := names.index(name)) != place:
+            raise UserError(
+                f"{where}: columns {first + 1} and {place + 1} are both named {name!r}; rename one of them."
+            )
+    return [name or f"column {place}" for place, name in enumerate(names, 1)]
