@@ -7,6 +7,7 @@ import csv
 import gzip
 import hashlib
 import io
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from cells.data.series import bundled
 from cells.errors import UserError, did_you_mean
 
 GZIP_MAGIC = b"\x1f\x8b"
+ZIP_MAGIC = b"PK\x03\x04"
 
 
 @dataclass(frozen=True)
@@ -114,8 +116,10 @@ def _read_bytes(file: Path, where: str, max_megabytes: float) -> tuple[bytes, st
             did_you_mean(file.name, near) if near else f"the folder {str(file.parent)!r} is not there either."
         )
         raise UserError(f"{where}: no such file; {advice}") from error
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"{where}: cannot be read: {error}.") from error
+    if raw.startswith(ZIP_MAGIC):
+        raise UserError(f"{where}: this is an Excel workbook or a zip archive; save the table as CSV.")
     if len(raw) > limit:
         raise UserError(f"{where}: {_too_large(len(raw), max_megabytes)}")
     return raw, sha256
@@ -123,7 +127,7 @@ def _read_bytes(file: Path, where: str, max_megabytes: float) -> tuple[bytes, st
 
 def _too_large(size: int, max_megabytes: float) -> str:
     return (
-        f"the file takes {size / 1e6:,.1f} MB or more, over the limit data.max_megabytes={max_megabytes:g}; "
+        f"the file takes {size / 1e6:,.2f} MB or more, over the limit data.max_megabytes={max_megabytes:g}; "
         "raise the limit or shorten the file."
     )
 

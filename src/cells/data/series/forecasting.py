@@ -31,8 +31,8 @@ class SeriesDataModule(SequenceDataModule):
     """Windows over a time series: `window` rows in, the next `forecast_horizon` rows of every target out.
 
     Inputs are (N, window, F): the K targets' own past, then the features. Targets are (N, forecast_horizon
-    · K): all K columns one step ahead, then all of them two steps ahead, and so on. The splits follow one another
-    in time, and no window crosses a border. What scaling has to learn, it learns from the training rows.
+    · K): all K columns one step ahead, then all of them two steps ahead, and so on. The splits follow one
+    another in time, and no window crosses a border. What scaling has to learn, it learns from training rows.
 
     Args:
         path: a CSV file (`.gz` too), or `bundled:NAME`.
@@ -58,7 +58,7 @@ class SeriesDataModule(SequenceDataModule):
     """
 
     path: str
-    target: ColumnName | list[ColumnName]
+    target: ColumnName | Annotated[list[ColumnName], Field(min_length=1)]
     features: ColumnName | list[ColumnName] | None = None
     time: ColumnName | None = None
     window: PositiveInt = 48
@@ -142,8 +142,8 @@ class SeriesDataModule(SequenceDataModule):
             if len(split) < needed:
                 raise UserError(
                     f"data.window={self.window} and data.forecast_horizon={self.forecast_horizon} need "
-                    f"{needed} rows in every split, but the {name} split has {len(split)} of {len(self.table)}; "
-                    "shorten them, or change data.train_fraction and data.val_fraction."
+                    f"{needed} rows in every split, but the {name} split has {len(split)} (of "
+                    f"{len(self.table)}); shorten them, or change data.train_fraction and data.val_fraction."
                 )
         if self.window == 1 and self.normalize != "series":
             raise UserError(

@@ -138,7 +138,7 @@ def parse_times(text: TextTable, name: str, time_format: str | None) -> np.ndarr
                 "be read as a time like the others; mend it, or set data.time_format, for example "
                 "data.time_format=%d.%m.%Y."
             )
-        times = parsed.dt.tz_localize(None).to_numpy("datetime64[ns]")
+        times = parsed.dt.tz_localize(None).to_numpy("datetime64[us]")
     late = np.flatnonzero(np.diff(times) <= np.zeros(1, np.diff(times).dtype))
     if len(late):
         row = int(late[0]) + 1
@@ -160,7 +160,7 @@ def _on_clock(table: Table, text: TextTable, name: str, gaps: Gaps) -> Table:
     steps = np.diff(table.times).astype(np.float64)
     if not len(steps):
         return table
-    usual = float(np.median(steps))
+    usual = float(np.quantile(steps, 0.5, method="lower"))  # the median, and one of the steps
     irregular = (steps < 0.5 * usual) | (steps > 1.5 * usual)
     if not irregular.any():
         return table
@@ -168,10 +168,11 @@ def _on_clock(table: Table, text: TextTable, name: str, gaps: Gaps) -> Table:
         return replace(table, breaks=np.concatenate([[False], irregular]))
     usual = float(steps[~irregular].mean())
     extra = np.where(irregular, np.rint(steps / usual) - 1, 0)
-    if gaps == "interpolate" and extra.min() >= 0 and extra.sum() <= len(table):
+    can_be_filled = extra.min() >= 0 and extra.sum() <= len(table)
+    if gaps == "interpolate" and can_be_filled:
         return _with_empty_rows(table, extra.astype(np.int64))
-    row = int(np.flatnonzero(irregular if gaps == "error" else (extra < 0) | (extra == extra.max()))[0]) + 1
-    ways = "interpolate (fill in missing rows) or drop" if gaps == "error" else "drop"
+    row = int(np.where(extra < 0, np.inf, extra).argmax()) + 1
+    ways = "interpolate (fill in missing rows) or drop" if can_be_filled else "drop"
     raise UserError(
         f"data.time={name!r}: line {text.lines[row]} comes {_duration(steps[row - 1], table.times)} after "
         f"the row before it, but the usual step is {_duration(usual, table.times)}; set data.gaps={ways} (no "
@@ -180,7 +181,7 @@ def _on_clock(table: Table, text: TextTable, name: str, gaps: Gaps) -> Table:
 
 
 def _duration(step: float, times: np.ndarray) -> str:
-    return str(pd.Timedelta(step, "ns").round("ms")) if times.dtype.kind == "M" else f"{step:g}"
+    return str(pd.Timedelta(step, "us")) if times.dtype.kind == "M" else f"{step:g}"
 
 
 def _with_empty_rows(table: Table, extra: np.ndarray) -> Table:
