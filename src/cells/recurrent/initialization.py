@@ -43,9 +43,9 @@ def initialize(
         UserError: the scheme does not suit the cell, or the arguments not one another.
     """
     if scheme not in SCHEMES:
-        raise UserError(f"scheme={scheme}: there is no such initialisation; {did_you_mean(scheme, SCHEMES)}")
+        raise UserError(f"init={scheme}: there is no such initialisation; {did_you_mean(scheme, SCHEMES)}")
     if forget_bias is not None and scheme == "chrono":
-        raise UserError("forget_bias and scheme=chrono both set the forget gate's bias: choose one.")
+        raise UserError("forget_bias and init=chrono both set the forget gate's bias: choose one.")
 
     cell.reset_parameters(generators)  # which is the scheme "torch", and the ground of the others
     if scheme == "orthogonal":
@@ -68,9 +68,11 @@ def _identity(cell: Cell, generators: Sequence[Generator]) -> None:
     weight_hh = _square_blocks(cell, "identity")
     name = type(cell).__name__
     if weight_hh.shape[-1] != cell.hidden_size:
-        raise UserError(f"scheme=identity is for a cell without gates, such as elman; {name} has gates.")
+        raise UserError(f"init=identity is for a cell without gates, such as elman; {name} has gates.")
     if getattr(cell, "nonlinearity", None) != "relu":
-        raise UserError(f"scheme=identity is for the ReLU: set nonlinearity=relu for {name}.")
+        raise UserError(
+            f"init=identity is for the ReLU: set model.cell.nonlinearity=relu ({name} has another)."
+        )
     weight_hh.copy_(torch.eye(cell.hidden_size).expand_as(weight_hh))
     for parameter, values in cell.named_parameters():
         if parameter.startswith("bias"):
@@ -81,13 +83,13 @@ def _identity(cell: Cell, generators: Sequence[Generator]) -> None:
 
 def _chrono(cell: Cell, generators: Sequence[Generator], t_max: float | None) -> None:
     if t_max is None or not 2 < t_max < math.inf:
-        raise UserError(f"scheme=chrono needs chrono_t_max, a number of time steps above 2; it is {t_max}.")
+        raise UserError(f"init=chrono needs chrono_t_max, a number of time steps above 2; it is {t_max}.")
     steps = torch.empty(cell.replicas, 1, cell.hidden_size)
     for row, generator in zip(steps, generators, strict=True):
         row.uniform_(1.0, t_max - 1.0, generator=generator)
-    _set_bias(cell, cell.keep_gate, steps.log(), "scheme=chrono")
+    _set_bias(cell, cell.keep_gate, steps.log(), "init=chrono")
     if cell.write_gate is not None:
-        _set_bias(cell, cell.write_gate, -steps.log(), "scheme=chrono")
+        _set_bias(cell, cell.write_gate, -steps.log(), "init=chrono")
 
 
 def _square_blocks(cell: Cell, scheme: str) -> Tensor:
@@ -98,8 +100,8 @@ def _square_blocks(cell: Cell, scheme: str) -> Tensor:
         if rows == size and columns % size == 0:
             return weight_hh
     raise UserError(
-        f"scheme={scheme} needs a weight_hh of shape (replicas, hidden_size, gates · hidden_size), "
-        f"which {type(cell).__name__} does not have; use scheme=torch."
+        f"init={scheme} needs a weight_hh of shape (replicas, hidden_size, gates · hidden_size), "
+        f"which {type(cell).__name__} does not have; use init=torch."
     )
 
 
