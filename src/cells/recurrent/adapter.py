@@ -72,7 +72,8 @@ class ModuleCell(Cell):
 
     def _step_of_one(self, tensors: dict[str, Tensor], inputs: Tensor, state: State) -> State:
         before = tuple(state[name] for name in self._state_shapes)
-        after = functional_call(self.module, tensors, (inputs, before if len(before) > 1 else before[0]))
+        arguments = (inputs, before if len(before) > 1 else before[0])
+        after = functional_call(self.module, tensors, arguments, tie_weights=False)
         return dict(zip(self._state_shapes, _as_tuple(after), strict=True))
 
     @torch.no_grad()
@@ -113,7 +114,16 @@ def _as_tuple(state: Any) -> tuple[Any, ...]:
 
 
 def _tensors(module: nn.Module) -> dict[str, Tensor]:
-    return {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    """Parameters and buffers by name: a shared submodule once, a parameter as often as there are places for it.
+
+    Just what `functional_call` has to replace: a place that it replaces twice, it does not restore.
+    """
+    return {
+        f"{path}.{name}".removeprefix("."): tensor
+        for path, part in module.named_modules()
+        for tensors in (part.named_parameters, part.named_buffers)
+        for name, tensor in tensors(recurse=False, remove_duplicate=False)
+    }
 
 
 def _replica(tensors: dict[str, Tensor], replica: int) -> dict[str, Tensor]:
@@ -131,20 +141,17 @@ def _state_shapes(module: nn.Module, input_size: int, hidden_size: int) -> dict[
     failures = []
     for state in (None, zeros, (zeros, zeros), (zeros, zeros, zeros)):
         try:
-            after = module(inputs, state)
-            break
+            tensors = _as_tuple(module(inputs, state))
         except Exception as error:  # whatever a user's code may raise: told below
             failures.append(f"{type(error).__name__}: {error}".splitlines()[0].rstrip("."))
+            continue
+        if all(isinstance(tensor, Tensor) for tensor in tensors):
+            break
+        failures.append("what it returns is not h, or a tuple of tensors (h, c)")
     else:
         raise UserError(
-            f"{name} does not step: forward(x, h) failed with x and h of shapes {tuple(inputs.shape)} and "
-            f"{tuple(zeros.shape)} ({failures[1]})."
-        )
-    tensors = _as_tuple(after)
-    if not all(isinstance(tensor, Tensor) for tensor in tensors):
-        raise UserError(
-            f"{name} does not step: forward(x, h) has to return the next h, or a tuple of tensors (h, c), as "
-            f"torch.nn.GRUCell and torch.nn.LSTMCell do."
+            f"{name} does not step as torch.nn.GRUCell and torch.nn.LSTMCell do: forward(x, h) was tried with x "
+            f"and h of shapes {tuple(inputs.shape)} and {tuple(zeros.shape)} ({failures[1]})."
         )
     if tensors[0].shape != zeros.shape:
         raise UserError(

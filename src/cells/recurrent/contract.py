@@ -86,7 +86,7 @@ def _parameters_are_stacked(trial: Trial) -> None:
         if tuple(parameter.shape) != expected:
             raise NotSoError(
                 f"{name} of {REPLICAS} replicas has shape {tuple(parameter.shape)}, expected {expected}: "
-                "declare it with add_parameter, or derive the class from nn.Module to have it stacked for you."
+                "declare it with add_parameter, or derive the class from nn.Module to have that done for you."
             )
 
 

@@ -1,0 +1,45 @@
+import pytest
+
+from cells.errors import UserError
+from cells.recurrent.elman import ElmanCell
+from cells.recurrent.engines import choose
+from cells.recurrent.feedforward import FeedforwardCell
+from cells.recurrent.gru import GRUCell
+from cells.recurrent.lstm import LSTMCell
+
+
+class OwnGRU(GRUCell):
+    """A subclass may compute anything, so PyTorch's kernels are not for it."""
+
+
+@pytest.mark.parametrize(
+    ("cell", "engine"),
+    [
+        (ElmanCell(1, 2), "torch"),
+        (LSTMCell(1, 2), "torch"),
+        (GRUCell(1, 2), "torch"),
+        (GRUCell(1, 2, 3), "reference"),
+        (OwnGRU(1, 2), "reference"),
+        (FeedforwardCell(1, 2, 3), "own"),
+    ],
+)
+def test_auto_takes_the_fastest_engine_that_runs_a_cell(cell, engine):
+    assert choose("auto", cell) == engine
+
+
+def test_the_engine_asked_for_is_taken():
+    assert choose("reference", LSTMCell(1, 2)) == "reference"
+
+
+@pytest.mark.parametrize(
+    ("engine", "cell", "reason"),
+    [
+        ("torch", GRUCell(1, 2, 3), "run one replica, and there are 3; use engine=auto"),
+        ("torch", OwnGRU(1, 2), "this is OwnGRU; use engine=auto"),
+        ("own", GRUCell(1, 2), "GRUCell has no method unroll of its own; use engine=auto"),
+        ("refrence", GRUCell(1, 2), "did you mean 'reference'"),
+    ],
+)
+def test_an_engine_that_cannot_run_a_cell_is_refused(engine, cell, reason):
+    with pytest.raises(UserError, match=reason):
+        choose(engine, cell)
