@@ -114,9 +114,10 @@ def _as_tuple(state: Any) -> tuple[Any, ...]:
 
 
 def _tensors(module: nn.Module) -> dict[str, Tensor]:
-    """Parameters and buffers by name: a shared submodule once, a parameter as often as there are places for it.
+    """Parameters and buffers by name: each place that `functional_call` has to replace, each of them once.
 
-    Just what `functional_call` has to replace: a place that it replaces twice, it does not restore.
+    A submodule under two names is one place (replaced twice, it would not be restored); a parameter that two
+    submodules share has two.
     """
     return {
         f"{path}.{name}".removeprefix("."): tensor
@@ -150,8 +151,8 @@ def _state_shapes(module: nn.Module, input_size: int, hidden_size: int) -> dict[
         failures.append("what it returns is not h, or a tuple of tensors (h, c)")
     else:
         raise UserError(
-            f"{name} does not step as torch.nn.GRUCell and torch.nn.LSTMCell do: forward(x, h) was tried with x "
-            f"and h of shapes {tuple(inputs.shape)} and {tuple(zeros.shape)} ({failures[1]})."
+            f"{name} does not step as torch.nn.GRUCell and torch.nn.LSTMCell do: forward(x, h) was tried on "
+            f"x and h of shapes {tuple(inputs.shape)} and {tuple(zeros.shape)} ({failures[1]})."
         )
     if tensors[0].shape != zeros.shape:
         raise UserError(
