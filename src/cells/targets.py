@@ -92,9 +92,10 @@ def checked(
     hints = _annotations(target)
     result = {}
     for key, value in given.items():
+        place = f"{where}.{key}" if where else key
         if key not in valid and not (open_ended and key not in reserved):
-            raise UserError(f"{where}.{key}: no such setting; {did_you_mean(key, valid)}")
-        result[key] = _converted(value, hints[key], f"{where}.{key}") if key in hints else value
+            raise UserError(f"{place}: no such setting; {did_you_mean(key, valid)}")
+        result[key] = _converted(value, hints[key], place) if key in hints else value
     return result
 
 

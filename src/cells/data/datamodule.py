@@ -52,6 +52,10 @@ class SequenceDataModule(LightningDataModule, ABC):
             self._content = self.load()
         return self._content
 
+    @content.setter
+    def content(self, content: SequenceData) -> None:
+        self._content = content
+
     def setup(self, stage: str | None = None) -> None:
         """Lightning's hook: load before training starts, not in its first step."""
         _ = self.content

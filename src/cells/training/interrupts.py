@@ -79,8 +79,7 @@ class Interrupts(Callback):
         if trainer.world_size > 1:
             if trainer.global_step % AGREEMENT_STEPS:
                 return
-            numbers = trainer.strategy.broadcast(self._received)
-            self._received = numbers
+            self._received = trainer.strategy.broadcast(self._received)
         if self._received is not None:
             self._writer.write(trainer)
             raise InterruptedBySignal(self._received)

@@ -78,11 +78,15 @@ class Learner(LightningModule):
                 "from its future; set model.bidirectional=false."
             )
         self.seeds = tuple(seeds)
+        self.hidden_size, self.num_layers = hidden_size, num_layers
         self.loss_name = _loss_for(loss, content)
         self.targets_at = content.target_at
         self.gradient_clip_norm = gradient_clip_norm
         self.log_every_steps = log_every_steps
         self.frozen: list[int] = []
+        self.worst_loss: Tensor | None = None
+        self.validation_scores: dict[str, Tensor] = {}
+        self.test_scores: dict[str, Tensor] = {}
         self.test_outputs: dict[str, Tensor] = {}
         self._make_optimizer, self._make_scheduler, self._total_steps = optimizer, scheduler, total_steps
         self._evaluated: list[dict[str, Tensor]] = []
@@ -101,14 +105,13 @@ class Learner(LightningModule):
             replicas=replicas,
             engine=engine,
         )
-        self.readout = Readout(hidden_size * (2 if bidirectional else 1), content.output_size, replicas)
+        self.readout = Readout(self.network.output_size, content.output_size, replicas)
         generators = [torch.Generator().manual_seed(seed) for seed in self.seeds]
         self.network.reset_parameters(
             generators, scheme=init, forget_bias=forget_bias, chrono_t_max=chrono_t_max
         )
         self.readout.reset_parameters(generators)
         self.register_buffer("target_std", content.target_std, persistent=False)
-        self.register_buffer("worst_loss", torch.zeros(replicas), persistent=False)
 
     def forward(
         self, inputs: Tensor, state: list[State] | None = None, lengths: Tensor | None = None
@@ -122,18 +125,18 @@ class Learner(LightningModule):
         """
         if self.flattens_window:
             inputs, lengths = inputs.flatten(2).unsqueeze(2), None
-        outputs, state = self.network(inputs, state, lengths, dropout_seeds=self._dropout_seeds())
+        outputs, state = self.network(inputs, state, lengths, self._dropout_seeds())
         if self.targets_at == "every":
             return self.readout(outputs), state
-        directions = 2 if self.network.bidirectional else 1
-        return self.readout(torch.cat([layer["h"] for layer in state[-directions:]], dim=-1)), state
+        return self.readout(self.network.last_hidden(state)), state
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         predictions, _ = self(batch.inputs, lengths=batch.lengths)
         summed = position_losses(predictions, batch.targets, self.loss_name).flatten(1).sum(1)
         counted = positions(batch.targets) if batch.positions_in_all is None else batch.positions_in_all
         losses = summed / counted.clamp(min=1)
-        self.worst_loss = torch.maximum(self.worst_loss, losses.detach())  # keeps a NaN, too
+        worst = losses.detach()
+        self.worst_loss = worst if self.worst_loss is None else torch.maximum(self.worst_loss, worst)  # keeps a NaN
         if self.is_log_step:
             self.log_replicas({"train/loss": self.across_devices(losses.detach())})
         # Distributed training averages gradients over devices; each device's loss is a share of a sum.

@@ -46,10 +46,11 @@ def scores(predictions: Tensor, batch: Batch, loss: Loss, target_std: Tensor | N
     `mse_original` and `mae_original` are in the target's own units. Classes: `loss`, `cross_entropy`, `accuracy`.
     """
     valid = valid_targets(batch.targets)
-    weight = valid.flatten(2).sum(2)
+    replicas_and_batch = batch.targets.shape[:2]
+    weight = valid.reshape(*replicas_and_batch, -1).sum(2)
 
     def per_sequence(values: Tensor) -> Tensor:
-        return values.flatten(2).sum(2) / weight.clamp(min=1)
+        return values.reshape(*replicas_and_batch, -1).sum(2) / weight.clamp(min=1)
 
     result = {"weight": weight, "loss": per_sequence(position_losses(predictions, batch.targets, loss))}
     if loss == "cross_entropy":

@@ -73,6 +73,8 @@ class ReplicaTracker(Callback):
     def on_train_batch_end(self, trainer: Trainer, learner: Learner, *_: Any) -> None:  # type: ignore[override]
         if trainer.global_step % DIVERGENCE_CHECK_STEPS == 0:
             self._find_diverged(trainer, learner)
+        if trainer.global_step >= trainer.max_steps:
+            trainer.should_stop = True  # makes Lightning validate once more, wherever the last validation was
 
     def on_validation_end(self, trainer: Trainer, learner: Learner) -> None:  # type: ignore[override]
         if trainer.sanity_checking or not trainer.training:
@@ -90,8 +92,8 @@ class ReplicaTracker(Callback):
 
     def on_fit_end(self, trainer: Trainer, learner: Learner) -> None:  # type: ignore[override]
         for replica in self.replicas:
-            if replica.status == "training" and trainer.global_step >= trainer.max_steps:
-                replica.status = "finished"
+            if replica.status == "training":  # a callback of the user's may have ended training before max_steps
+                replica.status = "finished" if trainer.global_step >= trainer.max_steps else "stopped"
 
     def _judge(self, index: int, replica: Replica, scores: dict[str, float], learner: Learner) -> None:
         step = replica.last_step = learner.global_step
@@ -116,6 +118,8 @@ class ReplicaTracker(Callback):
         return score <= threshold if self._metric.goal == "min" else score >= threshold
 
     def _find_diverged(self, trainer: Trainer, learner: Learner) -> None:
+        if learner.worst_loss is None:
+            return
         worst = learner.across_devices(learner.worst_loss).tolist()
         for replica, loss in zip(self.replicas, worst, strict=True):
             if replica.status == "training" and not loss <= self._diverged_above:  # NaN compares false

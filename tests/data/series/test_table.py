@@ -21,7 +21,7 @@ def table(
     """What is made of columns of text below a header on line 1."""
     rows = len(next(iter(columns.values())))
     text = TextTable(
-        {name: list(column) for name, column in columns.items()}, list(range(2, rows + 2)), ",", ""
+        {name: list(column) for name, column in columns.items()}, list(range(2, rows + 2)), sha256=""
     )
     return make_table(
         text,

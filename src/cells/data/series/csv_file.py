@@ -25,13 +25,11 @@ class TextTable:
     Attributes:
         columns: name → one string a row, without surrounding blanks.
         lines: line number in the file of each row.
-        separator: what separates the columns.
         sha256: checksum of the file as it lies on disk.
     """
 
     columns: dict[str, list[str]]
     lines: list[int]
-    separator: str
     sha256: str
 
     def column(self, name: str, key: str) -> list[str]:
@@ -95,7 +93,7 @@ def read_text_table(path: str, *, encoding: str, separator: str, max_megabytes: 
         name: [value.strip() for value in column]
         for name, column in zip(_names(header, where), values, strict=True)
     }
-    return TextTable(columns, [line for line, _ in rows], separator, sha256)
+    return TextTable(columns, [line for line, _ in rows], sha256)
 
 
 def _read_bytes(file: Path, where: str, max_megabytes: float) -> tuple[bytes, str]:

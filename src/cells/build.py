@@ -1,0 +1,203 @@
+"""From a composed configuration to objects. Everything that can be checked before training is checked here."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning import Callback
+from torch import Tensor
+
+from cells.data.datamodule import SequenceDataModule
+from cells.data.sequences import SequenceData, Split
+from cells.errors import UserError
+from cells.settings import Settings, read_settings
+from cells.targets import instantiate, locate
+from cells.training.checkpoints import read_checkpoint
+from cells.training.learner import Learner
+from cells.training.logger import ReplicaLogger
+from cells.training.settings import TrainerSettings
+
+ELEMENTWISE_OPTIMIZERS = frozenset(
+    {"Adam", "AdamW", "SGD", "RMSprop", "Adagrad", "Adadelta", "Adamax", "NAdam", "RAdam", "ASGD", "Rprop"}
+)
+"""Optimisers whose update of a number depends on that number's own gradient alone, so that replicas stay apart."""
+
+REPLACED_CALLBACKS = {
+    "EarlyStopping": "trainer.patience stops each replica by itself",
+    "ModelCheckpoint": "the best weights of each replica are kept anyway, and trainer.checkpoint_every_steps sets "
+    "how often the whole training is saved",
+}
+"""Lightning callbacks that would see a stack of replicas as one model."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A configuration turned into objects, ready to train."""
+
+    settings: Settings
+    training: TrainerSettings
+    datamodule: SequenceDataModule
+    learner: Learner
+    total_steps: int
+    callbacks: list[Callback]
+
+    @property
+    def content(self) -> SequenceData:
+        return self.datamodule.content
+
+    def make_logger(self, folder: Path, resume_step: int) -> ReplicaLogger:
+        """The logger of a run in a folder."""
+        logger: ReplicaLogger = instantiate(
+            self.settings.logger,
+            "logger",
+            self.settings.trusted_modules,
+            folder=folder,
+            seeds=self.settings.seeds,
+            resume_step=resume_step,
+        )
+        return logger
+
+    @property
+    def monitor(self) -> str:
+        """The validation score that chooses weights. Accuracy is too coarse to choose by; cross-entropy is not."""
+        return self.content.metric.name if self.content.target_kind == "real" else "cross_entropy"
+
+
+def build(config: Mapping[str, Any]) -> Parts:
+    """Check a composed configuration and turn it into objects, without training anything.
+
+    Args:
+        config: a plain container with its interpolations resolved.
+
+    Raises:
+        UserError: what is wrong, where, and what to do.
+    """
+    settings = read_settings(config)
+    trusted = settings.trusted_modules
+    training: TrainerSettings = instantiate(settings.trainer, "trainer", trusted)
+    datamodule: SequenceDataModule = instantiate(settings.data, "data", trusted, seeds=settings.seeds)
+    content = _load(json.dumps(settings.data, sort_keys=True), trusted)
+    if training.overfit_batches:
+        content = _first_rows(content, training.overfit_batches * datamodule.batch_size)
+    datamodule.content = content
+    try:
+        total_steps = training.total_steps(datamodule.steps_per_epoch)
+    except ValueError as error:
+        raise UserError(f"trainer: {error}.") from error
+    learner: Learner = instantiate(
+        settings.model,
+        "model",
+        trusted,
+        content=content,
+        seeds=settings.seeds,
+        optimizer=_optimizer(settings),
+        scheduler=_scheduler(settings),
+        total_steps=total_steps,
+        gradient_clip_norm=training.gradient_clip_norm,
+        log_every_steps=training.log_every_steps,
+    )
+    _try_optimizer(learner, settings)
+    if settings.ckpt_path is not None:
+        _check_checkpoint(Path(settings.ckpt_path), learner, total_steps)
+    return Parts(settings, training, datamodule, learner, total_steps, _callbacks(settings))
+
+
+@lru_cache(maxsize=1)
+def _load(section: str, trusted: tuple[str, ...]) -> SequenceData:
+    # Jobs of a sweep mostly share their data; it is never modified, so it is loaded once.
+    datamodule: SequenceDataModule = instantiate(json.loads(section), "data", trusted)
+    return datamodule.load()
+
+
+def _first_rows(content: SequenceData, rows: int) -> SequenceData:
+    def first(tensor: Tensor | None) -> Any:
+        return None if tensor is None else tensor[:rows]
+
+    train = content.train
+    few = Split(
+        first(train.inputs),
+        first(train.targets),
+        first(train.lengths),
+        first(train.offset),
+        first(train.scale),
+        None if train.positions is None else train.positions[:rows],
+    )
+    return replace(content, train=few, val=few, test=few, note=f"trained and tested on {len(few)} sequences")
+
+
+def _optimizer(settings: Settings) -> Callable[..., Any]:
+    section = settings.optimizer
+    target = locate(section["_target_"], "optimizer", settings.trusted_modules)
+    name = getattr(target, "__name__", "")
+    if name not in ELEMENTWISE_OPTIMIZERS and not getattr(target, "elementwise", False):
+        raise UserError(
+            f"optimizer._target_={section['_target_']}: it may mix numbers of different replicas in one update; use "
+            f"an elementwise one ({', '.join(sorted(ELEMENTWISE_OPTIMIZERS))}), or mark your own class with "
+            "elementwise = True."
+        )
+    rate = section.get("lr")
+    if isinstance(rate, (int, float)) and not rate > 0:
+        raise UserError(f"optimizer.lr={rate}: a learning rate has to be above 0.")
+    made: Callable[..., Any] = instantiate({**section, "_partial_": True}, "optimizer", settings.trusted_modules)
+    return made
+
+
+def _scheduler(settings: Settings) -> Callable[..., Any] | None:
+    if not settings.scheduler:
+        return None
+    made: Callable[..., Any] = instantiate(
+        {**settings.scheduler, "_partial_": True}, "scheduler", settings.trusted_modules
+    )
+    return made
+
+
+def _try_optimizer(learner: Learner, settings: Settings) -> None:
+    try:
+        learner.configure_optimizers()
+    except (ValueError, TypeError) as error:
+        raise UserError(f"optimizer ({settings.optimizer['_target_']}) or scheduler: {error}.") from error
+
+
+def _callbacks(settings: Settings) -> list[Callback]:
+    callbacks = []
+    for name, section in (settings.callbacks or {}).items():
+        where = f"callbacks.{name}"
+        callback = instantiate(section, where, settings.trusted_modules)
+        for kind in type(callback).__mro__:
+            if kind.__name__ in REPLACED_CALLBACKS:
+                raise UserError(
+                    f"{where}: {kind.__name__} would decide for all replicas at once; leave it out: "
+                    f"{REPLACED_CALLBACKS[kind.__name__]}."
+                )
+        callbacks.append(callback)
+    return callbacks
+
+
+def _check_checkpoint(path: Path, learner: Learner, total_steps: int) -> None:
+    checkpoint = read_checkpoint(path)
+    ours, theirs = learner.state_dict(), checkpoint["state_dict"]
+    for name in ours.keys() | theirs.keys():
+        mine, given = (tuple(state[name].shape) if name in state else "absent" for state in (ours, theirs))
+        if mine != given:
+            raise UserError(
+                f"ckpt_path={path}: it holds another model or another number of seeds ({name} is {given} there and "
+                f"{mine} here); give it the configuration that it was trained with."
+            )
+    step = checkpoint.get("global_step", 0)
+    if step >= total_steps:
+        raise UserError(
+            f"ckpt_path={path}: it stands at update {step} already; set trainer.max_steps above that to go on."
+        )
+    if "loops" not in checkpoint:
+        raise UserError(f"ckpt_path={path}: it holds weights only, not a training to go on with; use …/last.ckpt.")
+
+
+def resolve_device_count(devices: int | str | list[int]) -> int:
+    """How many devices of one machine a `trainer.devices` means."""
+    if devices == "auto":
+        return max(1, torch.cuda.device_count())
+    return len(devices) if isinstance(devices, list) else int(devices)

@@ -1,0 +1,38 @@
+"""The command line: what is asked, what is refused and why, and the exit code.
+
+Importing this package costs milliseconds: Hydra is imported when something is to be composed, torch when something
+is to be trained.
+"""
+
+import contextlib
+import os
+import sys
+
+EXIT_FAILED = 1
+EXIT_REFUSED = 2
+EXIT_INTERRUPTED = 130
+
+
+def main() -> int:
+    """Run the program on `sys.argv`; the result is its exit code.
+
+    0 all well; 1 a run failed; 2 the input was refused, before anything was trained; 130 interrupted.
+    """
+    arguments = sys.argv[1:]
+    if "--help" in arguments or "-h" in arguments:
+        from cells.cli.help import help_text
+
+        with contextlib.suppress(BrokenPipeError):  # | head
+            print(help_text(arguments), flush=True)
+        return 0
+    if "--version" in arguments:
+        from importlib.metadata import version
+
+        print(f"recurrent-cells {version('recurrent-cells')}")
+        return 0
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())  # a user's own module stands beside where the program is called
+
+    from cells.cli.hydra_entry import call_hydra
+
+    return call_hydra(arguments)

@@ -1,0 +1,176 @@
+"""Called by Hydra before a run or a sweep starts: checks every job, then gives each its folder."""
+
+import contextlib
+import logging
+import tempfile
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf.errors import OmegaConfBaseException
+
+from cells.cli import outcome
+from cells.cli.complaints import one_sentence
+from cells.errors import UserError
+from cells.folders import claim, claimed, is_finished, slug
+from cells.record import config_hash, read_record
+from cells.settings import parse_seeds
+
+log = logging.getLogger(__name__)
+
+
+class Refused(BaseException):  # noqa: N818 (see below)
+    """The input is refused, for the reason given.
+
+    Hydra turns an exception that a callback raises into a warning and goes on. What is to stop it has to lie
+    outside `Exception`.
+    """
+
+
+class Gate(Callback):
+    """Refuses before anything is trained or written, and names the folders."""
+
+    def on_run_start(self, config: DictConfig, **_: Any) -> None:
+        with _firmly():
+            folder = _run_folder(config, _checked(config))
+            with read_write(config), open_dict(config):
+                config.hydra.run.dir = str(folder)
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        with _firmly():
+            jobs = _plan(config)
+            for job in jobs:
+                _checked(job)
+            subfolders = [str(OmegaConf.select(job, "hydra.sweep.subdir")) for job in jobs]
+            for name in subfolders:
+                if subfolders.count(name) > 1:
+                    raise UserError(f"the sweep names the same job twice ({name}); leave one out.")
+            folder = _sweep_folder(config, subfolders)
+            # Each job is composed anew from the overrides, perhaps in another process: this way they all know.
+            with read_write(config), open_dict(config):
+                config.hydra.sweep.dir = str(folder)
+                config.hydra.overrides.hydra.append(f"hydra.sweep.dir={_quoted(str(folder))}")
+        outcome.sweep_folder, outcome.sweep_jobs = folder, subfolders
+        log.info("%d jobs in %s", len(subfolders), folder)
+
+
+def _run_folder(config: DictConfig, plain: dict[str, Any]) -> Path:
+    from cells.training.processes import global_rank
+
+    if global_rank() != 0:
+        return Path(tempfile.mkdtemp(prefix="cells-rank-"))  # the first process writes what counts
+    if _named_by_user(config, "hydra.run.dir"):
+        folder = Path(config.hydra.run.dir)
+        _refuse_foreign(folder, plain)
+        return folder
+    choices = config.hydra.runtime.choices
+    said = [o for o in config.hydra.overrides.task if not o.startswith(("model=", "data=", *_UNNAMED))]
+    name, root = slug([choices.model, choices.data, *said]), Path(config.output_dir)
+    return (_unfinished(root, name, plain) if config.resume else None) or claim(root, name)
+
+
+def _sweep_folder(config: DictConfig, subfolders: list[str]) -> Path:
+    if _named_by_user(config, "hydra.sweep.dir"):
+        return Path(config.hydra.sweep.dir)
+    root = Path(config.output_dir)
+    name = slug(override for override in config.hydra.overrides.task if not override.startswith(_UNNAMED))
+    if config.resume:
+        for earlier in claimed(root, name):
+            if not all(is_finished(earlier / job) for job in subfolders):
+                log.info("Resuming %s", earlier)
+                return earlier
+        log.info("There is no unfinished sweep of this configuration to resume; starting a new one.")
+    return claim(root, name)
+
+
+def _quoted(text: str) -> str:
+    """A value as Hydra's override grammar wants it quoted."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+_UNNAMED = ("resume=", "output_dir=", "trusted_modules=")
+"""Overrides that do not belong in a folder's name."""
+
+
+@contextlib.contextmanager
+def _firmly() -> Iterator[None]:
+    """Let nothing that goes wrong in a callback be turned into a warning."""
+    try:
+        yield
+    except (HydraException, OmegaConfBaseException, UserError) as error:
+        raise Refused(one_sentence(error)) from error
+    except Exception as error:
+        raise Refused("".join(traceback.format_exception(error))) from error
+
+
+def _plan(config: DictConfig) -> list[DictConfig]:
+    """Every job of a sweep, composed as the sweeper will compose it."""
+    sweeper = config.hydra.sweeper
+    if not str(sweeper.get("_target_", "")).endswith(".BasicSweeper"):
+        log.warning("This sweeper chooses its jobs as it goes, so each is checked only when it starts.")
+        return []
+    said = [f"{key}={value}" for key, value in (sweeper.params or {}).items()]
+    loader = GlobalHydra.instance().config_loader()
+    overrides = OverridesParser.create(config_loader=loader).parse_overrides(
+        [*said, *config.hydra.overrides.task]
+    )
+    for override in overrides:
+        if override.key_or_group == "seeds" and override.is_sweep_override():
+            values = ",".join(override.sweep_string_iterator())
+            raise UserError(
+                f"seeds={values}: a sweep over seeds would train one model after the other; write seeds=[{values}] to "
+                "train them side by side in one run."
+            )
+    (jobs,) = BasicSweeper.split_arguments(overrides, max_batch_size=None)
+    return [loader.load_sweep_config(config, list(job)) for job in jobs]
+
+
+def _checked(config: DictConfig) -> dict[str, Any]:
+    """Build everything a job consists of, and throw it away: what can be refused is refused now."""
+    from cells.build import build
+
+    task = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+    plain = OmegaConf.to_container(task, resolve=True, throw_on_missing=True)
+    assert isinstance(plain, dict)
+    build(plain)  # type: ignore[arg-type]
+    return plain  # type: ignore[return-value]
+
+
+def _named_by_user(config: DictConfig, key: str) -> bool:
+    return any(override.startswith(f"{key}=") for override in config.hydra.overrides.hydra)
+
+
+def _is_same_run(folder: Path, plain: dict[str, Any]) -> bool:
+    record = read_record(folder)
+    if record is None:
+        return False
+    same_seeds = parse_seeds(record["config"].get("seeds", 1)) == parse_seeds(plain.get("seeds", 1))
+    return record["config_hash"] == config_hash(plain) and same_seeds
+
+
+def _unfinished(root: Path, name: str, plain: dict[str, Any]) -> Path | None:
+    """The newest folder of this name whose run of equal configuration has not come to its end."""
+    for folder in claimed(root, name):
+        if _is_same_run(folder, plain) and not is_finished(folder):
+            log.info("Resuming %s", folder)
+            return folder
+    log.info("There is no unfinished run of this configuration to resume; starting a new one.")
+    return None
+
+
+def _refuse_foreign(folder: Path, plain: dict[str, Any]) -> None:
+    """A folder named by the user may be new, or hold an unfinished run of the same configuration to go on with."""
+    if read_record(folder) is None:
+        return
+    if not (plain["resume"] and _is_same_run(folder, plain) and not is_finished(folder)):
+        raise UserError(
+            f"hydra.run.dir={folder}: a run has already left its results there; name another folder, or add resume=true "
+            "to go on with an unfinished run of the same configuration."
+        )

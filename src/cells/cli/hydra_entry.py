@@ -1,0 +1,69 @@
+"""From the command line through Hydra to the task function, and back to an exit code."""
+
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from cells.cli import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_REFUSED, outcome
+from cells.cli.complaints import one_sentence
+from cells.cli.gate import Refused
+from cells.cli.own_cells import offer_own_cells
+from cells.errors import UserError
+from cells.folders import slug
+
+OmegaConf.register_new_resolver("cells.slug", lambda text: slug([text]), replace=True)
+
+
+def call_hydra(arguments: list[str]) -> int:
+    """Compose, check and run what the arguments ask for; tell what went wrong in one sentence.
+
+    Returns:
+        The exit code.
+    """
+    # Hydra would print its errors with a hint at this variable and exit by itself; so they come here instead.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        sys.argv[1:] = offer_own_cells(arguments)
+        run_task()
+    except Refused as refusal:
+        print(refusal, file=sys.stderr)
+        return EXIT_REFUSED
+    except (HydraException, OmegaConfBaseException, UserError) as error:
+        print(one_sentence(error), file=sys.stderr)
+        return EXIT_REFUSED
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    return outcome.conclude()
+
+
+@hydra.main(version_base="1.3", config_path="pkg://cells.conf", config_name="config")
+def run_task(config: DictConfig) -> dict[str, Any]:
+    """One job: returns a status, and never raises or exits, so that the rest of a sweep goes on."""
+    from cells.training.processes import global_rank
+
+    job = HydraConfig.get()
+    folder = Path(job.runtime.output_dir)
+    plain = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(plain, dict)
+    if outcome.stopped:
+        return {"status": "interrupted", "folder": str(folder)}
+    if global_rank() != 0:
+        from cells.run import train_along
+
+        train_along(plain, folder)  # type: ignore[arg-type]
+        return {"status": "completed", "folder": str(folder)}
+    from cells.run import execute
+
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    record = execute(plain, folder, list(job.overrides.task))  # type: ignore[arg-type]
+    outcome.note(folder, record, alone=job.mode is None or job.mode.name == "RUN")
+    return {"status": record["status"], "folder": str(folder)}

@@ -1,0 +1,201 @@
+"""Result tables for people: one run beside its baselines, and the runs of a sweep beside each other."""
+
+import math
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from cells.record import RECORD_NAME, read_record
+
+MOST_METRICS = 4
+
+
+def show_run(folder: Path, record: dict[str, Any], console: Console | None = None) -> str:
+    """Print what a run found, beside the baselines, and where it left everything.
+
+    Returns:
+        The run's status.
+    """
+    console = console or Console()
+    if record["status"] in ("completed", "diverged"):
+        console.print()
+        console.print(_run_table(record))
+        console.print(Text(verdict(record), style="bold"))
+        if record["data"]["note"]:
+            console.print(Text(record["data"]["note"], style="italic"))
+        diverged = [replica["seed"] for replica in record["replicas"] if replica["status"] == "diverged"]
+        if diverged:
+            console.print(f"diverged: seed {_listed(diverged)}, counted where there are weights from before")
+    else:
+        console.print(f"[bold]{record['status']}[/bold]: {record['message']}", soft_wrap=True)
+        if record["status"] == "interrupted":
+            console.print("add resume=true to the same command to go on from its last checkpoint")
+    console.print(f"record      {folder / RECORD_NAME}", soft_wrap=True, highlight=False)
+    console.print(f"look closer tensorboard --logdir {folder}", soft_wrap=True, highlight=False)
+    return str(record["status"])
+
+
+def show_sweep(folder: Path, jobs: Sequence[str], console: Console | None = None) -> list[str]:
+    """Print the runs of a sweep, best first, and its failures with their logs.
+
+    Args:
+        folder: the sweep's folder.
+        jobs: names of the folders in it, one a job; if none are known, every folder that holds a record.
+        console: where to print.
+
+    Returns:
+        The status of every job; "missing" for one that left no record.
+    """
+    console = console or Console()
+    names = list(jobs) or sorted(path.parent.name for path in folder.glob(f"*/{RECORD_NAME}"))
+    records = {name: read_record(folder / name) for name in names}
+    finished = {
+        name: record for name, record in records.items() if record and record["status"] in ("completed", "diverged")
+    }
+    if finished:
+        console.print()
+        for metric in dict.fromkeys((r["data"]["name"], r["metric"]["name"]) for r in finished.values()):
+            same = [r for r in finished.values() if (r["data"]["name"], r["metric"]["name"]) == metric]
+            console.print(_sweep_table(same))
+    statuses = []
+    for name, record in records.items():
+        status = record["status"] if record else "missing"
+        statuses.append(str(status))
+        if status not in ("completed", "diverged"):
+            message = record["message"] if record and record["message"] else "it left no record"
+            console.print(f"[bold red]{status}[/bold red] {name}: {message}", soft_wrap=True, highlight=False)
+            console.print(f"  log: {folder / name / 'train.log'}", soft_wrap=True, highlight=False)
+    console.print(f"records     {folder}/*/{RECORD_NAME}", soft_wrap=True, highlight=False)
+    console.print(f"look closer tensorboard --logdir {folder}", soft_wrap=True, highlight=False)
+    return statuses
+
+
+def verdict(record: dict[str, Any]) -> str:
+    """One sentence: how the trained model stands against the best baseline that has the metric."""
+    metric, scores = record["metric"]["name"], test_scores(record, record["metric"]["name"])
+    model = record["model"]["name"]
+    if not scores:
+        return f"No replica of {model} has weights that could be tested."
+    ours = statistics.fmean(scores)
+    baselines = {name: values[metric] for name, values in record["data"]["baselines"].items() if metric in values}
+    seeds = f"{len(scores)} seed{'s' if len(scores) > 1 else ''}"
+    if not baselines:
+        return f"{model}: test {metric} {ours:.4g} ({seeds})."
+    minimise = record["metric"]["goal"] == "min"
+    beaten = [name for name, value in baselines.items() if (ours < value if minimise else ours > value)]
+    unbeaten = [name for name in baselines if name not in beaten]
+    parts = []
+    if beaten:
+        parts.append(f"beats {_listed(beaten)}")
+    if unbeaten:
+        parts.append(f"does not beat {_listed(unbeaten)}")
+    return f"{model} {', and '.join(parts)} (test {metric} {ours:.4g}, mean over {seeds})."
+
+
+def test_scores(record: dict[str, Any], metric: str) -> list[float]:
+    """Test scores of the replicas that have one; a score that is not finite counts as worst, not as absent."""
+    values = [replica["test"][metric] for replica in record["replicas"] if replica["test"]]
+    worst = math.inf if record["metric"]["goal"] == "min" else -math.inf
+    return [worst if value is None else float(value) for value in values]
+
+
+def _run_table(record: dict[str, Any]) -> Table:
+    name, metric = record["data"]["name"], record["metric"]["name"]
+    replicas, goal = record["replicas"], record["metric"]["goal"]
+    first = next((replica["test"] for replica in replicas if replica["test"]), {}) or {}
+    metrics = [metric, *(key for key in first if key not in (metric, "loss"))][:MOST_METRICS]
+    title = f"{record['model']['name']} on {name}: test split, weights of the best validation"
+    table = Table(title=title, title_justify="left", title_style="bold", caption=_caption(record))
+    table.add_column("", no_wrap=True)
+    for key in metrics:
+        arrow = {"min": " ↓", "max": " ↑"}[goal] if key == metric else ""
+        table.add_column(key + arrow, justify="right")
+    table.add_column("best step", justify="right")
+    for replica in replicas:
+        scores = replica["test"] or {}
+        label = f"seed {replica['seed']}" + ("" if replica["status"] != "diverged" else " (diverged)")
+        table.add_row(label, *(_number(scores.get(key)) for key in metrics), _number(replica["best_step"]))
+    if len(replicas) > 1:
+        spread = [_mean_and_deviation(test_scores(record, key)) if key in first else "" for key in metrics]
+        table.add_section()
+        table.add_row("mean ± sd", *spread, "", style="bold")
+    table.add_section()
+    for label, scores in record["data"]["baselines"].items():
+        table.add_row(label, *(_number(scores.get(key)) for key in metrics), "", style="cyan")
+    if record["data"]["chance"] is not None:
+        table.add_row("chance (exact)", _number(record["data"]["chance"]), *[""] * len(metrics), style="cyan")
+    return table
+
+
+def _sweep_table(records: list[dict[str, Any]]) -> Table:
+    metric, goal = records[0]["metric"]["name"], records[0]["metric"]["goal"]
+    data = records[0]["data"]
+
+    def rank(record: dict[str, Any]) -> float:
+        scores = test_scores(record, metric)
+        mean = statistics.fmean(scores) if scores else math.inf
+        return mean if goal == "min" or not scores else -mean
+
+    differing = _differing_overrides(records)
+    table = Table(title=f"{data['name']}: test {metric}, best first", title_justify="left", title_style="bold")
+    for heading in ("run", metric, "seeds", "diverged", "parameters", "ms/step", "engine"):
+        table.add_column(heading, justify="left" if heading in ("run", "engine") else "right", no_wrap=heading == "run")
+    for record in sorted(records, key=rank):
+        replicas, cost = record["replicas"], record["cost"] or {}
+        table.add_row(
+            differing[id(record)] or record["model"]["name"],
+            _mean_and_deviation(test_scores(record, metric)),
+            str(len(replicas)),
+            str(sum(replica["status"] == "diverged" for replica in replicas)),
+            f"{record['model']['parameters']:,}",
+            _number(cost.get("milliseconds_per_step")),
+            cost.get("engine", ""),
+        )
+    table.add_section()
+    for label, scores in data["baselines"].items():
+        if metric in scores:
+            table.add_row(label, _number(scores[metric]), *[""] * 5, style="cyan")
+    if data["chance"] is not None:
+        table.add_row("chance (exact)", _number(data["chance"]), *[""] * 5, style="cyan")
+    return table
+
+
+def _differing_overrides(records: list[dict[str, Any]]) -> dict[int, str]:
+    """For each record the overrides that not all of them share."""
+    shared = set.intersection(*(set(record["overrides"]) for record in records))
+    return {id(r): ", ".join(o for o in r["overrides"] if o not in shared) for r in records}
+
+
+def _caption(record: dict[str, Any]) -> str:
+    cost = record["cost"]
+    speed = cost["milliseconds_per_step"]
+    return (
+        f"{record['model']['parameters']:,} parameters · {cost['steps']} steps in {cost['seconds']:.1f} s"
+        + (f" · {speed:.2f} ms/step" if speed else "")
+        + f" · engine {cost['engine']}"
+    )
+
+
+def _mean_and_deviation(values: list[float]) -> str:
+    if not values:
+        return "–"
+    mean = statistics.fmean(values)
+    if len(values) == 1 or not math.isfinite(mean):
+        return _number(mean)
+    return f"{_number(mean)} ± {statistics.stdev(values):.2g}"
+
+
+def _number(value: float | int | None) -> str:
+    if value is None:
+        return "–"
+    return str(value) if isinstance(value, int) else f"{value:.4g}"
+
+
+def _listed(names: Sequence[object]) -> str:
+    *most, last = map(str, names)
+    return f"{', '.join(most)} and {last}" if most else last

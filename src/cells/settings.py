@@ -1,0 +1,87 @@
+"""The top level of the configuration: its keys, their types, and the spellings of `seeds`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from cells.errors import UserError, did_you_mean
+from cells.targets import checked
+
+MOST_REPLICAS = 10_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """A composed configuration with its top level checked; the sections are still plain mappings."""
+
+    model: Mapping[str, Any]
+    data: Mapping[str, Any]
+    optimizer: Mapping[str, Any]
+    trainer: Mapping[str, Any]
+    logger: Mapping[str, Any]
+    scheduler: Mapping[str, Any] | None = None
+    callbacks: Mapping[str, Any] | None = None
+    seeds: tuple[int, ...] = (0,)
+    engine: str = "auto"
+    resume: bool = False
+    ckpt_path: str | None = None
+    output_dir: str = "outputs"
+    trusted_modules: tuple[str, ...] = ()
+
+
+def read_settings(config: Mapping[str, Any]) -> Settings:
+    """Check the top level of a composed configuration (a plain container, interpolations resolved).
+
+    Raises:
+        UserError: unknown key, missing section or wrong type.
+    """
+    names = [field.name for field in fields(Settings)]
+    for key in config:
+        if key not in names:
+            raise UserError(f"{key}: no such setting; {did_you_mean(key, [*names, *dotted_keys(config)])}")
+    for section in ("model", "data", "optimizer", "trainer", "logger"):
+        if not isinstance(config.get(section), Mapping) or "_target_" not in config[section]:
+            raise UserError(f"{section}: the configuration names none; choose one with {section}=NAME.")
+    given = {key: value for key, value in config.items() if value not in ("", None)}
+    return Settings(**checked(Settings, given | {"seeds": parse_seeds(config.get("seeds", 1))}, where=""))
+
+
+def parse_seeds(value: Any) -> tuple[int, ...]:
+    """The seeds that a spelling means: 10 → 0…9, "3:7" → 3…6, [3, 7] → 3 and 7.
+
+    Raises:
+        UserError: no such spelling, no seed at all, a negative seed, or one seed twice.
+    """
+    spellings = "write seeds=10 for 0…9, seeds=3:7 for 3…6 or seeds=[3,7]"
+    seeds: list[int]
+    if isinstance(value, int) and not isinstance(value, bool):
+        seeds = list(range(value))
+    elif isinstance(value, str) and value.count(":") == 1 and all(part.isdigit() for part in value.split(":")):
+        first, end = map(int, value.split(":"))
+        seeds = list(range(first, end))
+    elif isinstance(value, (list, tuple)) and all(isinstance(s, int) and not isinstance(s, bool) for s in value):
+        seeds = list(value)
+    else:
+        raise UserError(f"seeds={value}: not a number of seeds; {spellings}.")
+    if not seeds:
+        raise UserError(f"seeds={value}: that is no seed at all; {spellings}.")
+    if len(seeds) > MOST_REPLICAS:
+        raise UserError(f"seeds={value}: {len(seeds)} replicas are more than the {MOST_REPLICAS} one run takes.")
+    if min(seeds) < 0:
+        raise UserError(f"seeds={value}: a seed cannot be negative; {spellings}.")
+    twice = sorted({seed for seed in seeds if seeds.count(seed) > 1}) if len(set(seeds)) < len(seeds) else []
+    if twice:
+        raise UserError(f"seeds={value}: seed {twice[0]} is named twice, and would give the same replica twice.")
+    return tuple(seeds)
+
+
+def dotted_keys(config: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Every key of a nested mapping, dotted: `model.hidden_size`."""
+    keys = []
+    for key, value in config.items():
+        if str(key).startswith("_"):
+            continue
+        keys.append(f"{prefix}{key}")
+        if isinstance(value, Mapping):
+            keys += dotted_keys(value, f"{prefix}{key}.")
+    return keys

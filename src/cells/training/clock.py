@@ -1,0 +1,36 @@
+"""How long a training step takes, validation apart."""
+
+import time
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+
+class StepClock(Callback):
+    """Measures the time of training without its validations, and the steps it was spent on."""
+
+    def __init__(self) -> None:
+        self._started_at = self._validating_since = 0.0
+        self._validation_seconds = 0.0
+        self._seconds = 0.0
+        self._first_step = self._steps = 0
+
+    def milliseconds_per_step(self) -> float | None:
+        """Mean over the training so far; None before its first step."""
+        return round(1000 * self._seconds / self._steps, 4) if self._steps else None
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._started_at, self._first_step = time.perf_counter(), trainer.global_step
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._validating_since = time.perf_counter()
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._validation_seconds += time.perf_counter() - self._validating_since
+        self._read(trainer)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._read(trainer)
+
+    def _read(self, trainer: Trainer) -> None:
+        self._seconds = time.perf_counter() - self._started_at - self._validation_seconds
+        self._steps = trainer.global_step - self._first_step
