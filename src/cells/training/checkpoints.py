@@ -69,8 +69,6 @@ class CheckpointWriter(Callback):
         self._last_step = trainer.global_step
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.sanity_checking or not trainer.training:
-            return
         if trainer.global_step - self._last_step >= self._every_steps or trainer.should_stop:
             self.write(trainer)
 

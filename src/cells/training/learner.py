@@ -158,9 +158,8 @@ class Learner(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         self.validation_scores, _ = self._pooled()
-        if not self.trainer.sanity_checking:
-            self.log_replicas({f"val/{name}": value for name, value in self.validation_scores.items()})
-            self._publish("val", self.validation_scores)
+        self.log_replicas({f"val/{name}": value for name, value in self.validation_scores.items()})
+        self._publish("val", self.validation_scores)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         predictions, _ = self(batch.inputs, lengths=batch.lengths)

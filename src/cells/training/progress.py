@@ -61,9 +61,8 @@ class ProgressDisplay(Callback):
             self._show(trainer, learner, outputs)
 
     def on_validation_end(self, trainer: Trainer, learner: Learner) -> None:  # type: ignore[override]
-        if not trainer.sanity_checking and trainer.training:
-            values = learner.validation_scores[self._monitor]
-            self._validation = f"val {self._monitor} {float(values.nanmean()):.4g}"
+        values = learner.validation_scores[self._monitor]
+        self._validation = f"val {self._monitor} {float(values.nanmean()):.4g}"
 
     def on_train_end(self, trainer: Trainer, learner: Learner) -> None:  # type: ignore[override]
         self._close()

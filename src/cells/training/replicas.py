@@ -77,8 +77,6 @@ class ReplicaTracker(Callback):
             trainer.should_stop = True  # makes Lightning validate once more, wherever the last validation was
 
     def on_validation_end(self, trainer: Trainer, learner: Learner) -> None:  # type: ignore[override]
-        if trainer.sanity_checking or not trainer.training:
-            return
         self._find_diverged(trainer, learner)
         # Every device has validated the whole split; the first one's numbers decide for all.
         scores = {name: value.tolist() for name, value in learner.validation_scores.items()}
