@@ -1,5 +1,6 @@
 import hashlib
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -69,3 +70,8 @@ def test_a_bundled_set_has_the_shape_of_its_source(
 def test_an_unknown_bundled_series_is_told_with_the_nearest_name() -> None:
     with pytest.raises(UserError, match=r"data\.path=bundled:sunspot: no bundled series.*'sunspots'"):
         resolve("bundled:sunspot")
+
+
+def test_the_documentation_repeats_the_same_checksums() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "data.md").read_text(encoding="utf-8")
+    assert dict(re.findall(r"^\| `([\w.]+)` \| `([0-9a-f]{64})` \|$", page, re.MULTILINE)) == CHECKSUMS
