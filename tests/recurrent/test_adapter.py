@@ -3,11 +3,12 @@ from functools import partial
 import pytest
 import torch
 from torch import nn
-from torch_twin import seeded
 
 from cells.errors import UserError
 from cells.recurrent.adapter import ModuleCell
 from cells.recurrent.layer import RecurrentNetwork
+
+from .torch_twin import seeded
 
 
 class Plain(nn.Module):

@@ -3,13 +3,14 @@ import pickle
 
 import pytest
 import torch
-from torch_twin import seeded
 
 from cells.recurrent.cell import Cell, affine
 from cells.recurrent.elman import ElmanCell
 from cells.recurrent.feedforward import FeedforwardCell
 from cells.recurrent.gru import GRUCell
 from cells.recurrent.lstm import LSTMCell
+
+from .torch_twin import seeded
 
 
 def test_affine_uses_each_replica_s_own_weights_and_biases():

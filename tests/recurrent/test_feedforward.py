@@ -3,10 +3,11 @@ import math
 import pytest
 import torch
 from torch import nn
-from torch_twin import seeded
 
 from cells.recurrent.feedforward import FeedforwardCell
 from cells.recurrent.layer import RecurrentNetwork
+
+from .torch_twin import seeded
 
 
 @pytest.mark.parametrize("engine", ["own", "reference"])

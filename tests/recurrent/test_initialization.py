@@ -3,7 +3,6 @@ import math
 import pytest
 import torch
 from torch import nn
-from torch_twin import seeded
 
 from cells.errors import UserError
 from cells.recurrent.adapter import ModuleCell
@@ -12,6 +11,8 @@ from cells.recurrent.feedforward import FeedforwardCell
 from cells.recurrent.gru import GRUCell
 from cells.recurrent.initialization import initialize
 from cells.recurrent.lstm import LSTMCell
+
+from .torch_twin import seeded
 
 
 def initialized(cell, **settings):

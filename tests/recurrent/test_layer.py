@@ -4,7 +4,6 @@ from functools import partial
 import pytest
 import torch
 from torch import nn
-from torch_twin import network_numbers, relative_errors, seeded
 
 from cells.errors import UserError
 from cells.recurrent.adapter import ModuleCell
@@ -14,6 +13,8 @@ from cells.recurrent.feedforward import FeedforwardCell
 from cells.recurrent.gru import GRUCell
 from cells.recurrent.layer import RecurrentNetwork
 from cells.recurrent.lstm import LSTMCell
+
+from .torch_twin import network_numbers, relative_errors, seeded
 
 CELLS = [ElmanCell, LSTMCell, GRUCell, FeedforwardCell, partial(ModuleCell, module=nn.LSTMCell)]
 CELL_IDS = ["elman", "lstm", "gru", "feedforward", "module"]

@@ -1,6 +1,10 @@
 import pytest
 import torch
-from torch_twin import (
+
+from cells.recurrent.cell import Cell
+from cells.recurrent.engines import reference
+
+from .torch_twin import (
     CASES,
     DTYPES,
     network_numbers,
@@ -9,9 +13,6 @@ from torch_twin import (
     series_and_states,
     twin_numbers,
 )
-
-from cells.recurrent.cell import Cell
-from cells.recurrent.engines import reference
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), DTYPES)

@@ -1,6 +1,13 @@
 import pytest
 import torch
-from torch_twin import (
+
+from cells.recurrent.elman import ElmanCell
+from cells.recurrent.engines import torch_kernels
+from cells.recurrent.gru import GRUCell
+from cells.recurrent.layer import RecurrentNetwork
+from cells.recurrent.lstm import LSTMCell
+
+from .torch_twin import (
     CASES,
     DTYPES,
     network_numbers,
@@ -10,12 +17,6 @@ from torch_twin import (
     series_and_states,
     twin_numbers,
 )
-
-from cells.recurrent.elman import ElmanCell
-from cells.recurrent.engines import torch_kernels
-from cells.recurrent.gru import GRUCell
-from cells.recurrent.layer import RecurrentNetwork
-from cells.recurrent.lstm import LSTMCell
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), DTYPES)
