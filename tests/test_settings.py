@@ -1,0 +1,28 @@
+"""Spellings of `seeds`, and the top level of a configuration."""
+
+import pytest
+
+from cells.errors import UserError
+from cells.settings import parse_seeds, read_settings
+
+SECTIONS = {name: {"_target_": "cells.x"} for name in ("model", "data", "optimizer", "trainer", "logger")}
+
+
+@pytest.mark.parametrize(
+    ("spelling", "seeds"),
+    [(1, (0,)), (3, (0, 1, 2)), ("0:3", (0, 1, 2)), ("3:5", (3, 4)), ([3, 7], (3, 7)), ([0], (0,))],
+)
+def test_seeds_are_counted_ranged_or_listed(spelling: object, seeds: tuple[int, ...]) -> None:
+    assert parse_seeds(spelling) == seeds
+
+
+@pytest.mark.parametrize("spelling", [0, -1, "a", "5:5", [1, 1], [-1], [], True, 1.5, [0.5], None])
+def test_seeds_that_mean_nothing_are_refused(spelling: object) -> None:
+    with pytest.raises(UserError, match="seed"):
+        parse_seeds(spelling)
+
+
+def test_an_unknown_key_is_refused_with_the_nearest_valid_one() -> None:
+    config = SECTIONS | {"model": {"_target_": "cells.x", "hidden_size": 3}, "hidden_size": 4}
+    with pytest.raises(UserError, match=r"hidden_size: no such setting; did you mean 'model.hidden_size'"):
+        read_settings(config)
