@@ -55,7 +55,7 @@ def test_a_replica_that_diverges_is_frozen_and_reported_while_the_others_equal_t
 
 
 def test_a_replica_that_stops_early_keeps_its_weights_while_the_others_move_on(train: Train) -> None:
-    options = ("optimizer.lr=0.3", "trainer.max_steps=60", "trainer.val_every_steps=5", "trainer.patience=2")
+    options = ("optimizer.lr=0.03", "trainer.max_steps=60", "trainer.val_every_steps=5", "trainer.patience=1")
     record, stack = train("seeds=4", *options)
     last_steps = [replica["last_step"] for replica in record["replicas"]]
     assert len(set(last_steps)) > 1, "the seeds are chosen so that they stop at different steps"
