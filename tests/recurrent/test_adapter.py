@@ -56,6 +56,19 @@ class Reservoir(nn.Module):
         return torch.tanh(self.scale(x) + self.same(x) + h @ self.fixed)
 
 
+class Tied(nn.Module):
+    """Two submodules that share one weight matrix."""
+
+    def __init__(self, input_size, hidden_size):
+        super().__init__()
+        self.before = nn.Linear(input_size, hidden_size)
+        self.after = nn.Linear(input_size, hidden_size)
+        self.after.weight = self.before.weight
+
+    def forward(self, x, h):
+        return torch.tanh(self.before(x) + h * torch.tanh(self.after(x)))
+
+
 class Branching(nn.Module):
     """Control flow that looks at numbers, which vmap cannot follow."""
 
@@ -87,6 +100,7 @@ def loop_over_time(module, inputs, start):
         (Plain, {"activation": "sigmoid"}),
         (ThreeStates, {}),
         (Reservoir, {}),
+        (Tied, {}),
         (Branching, {}),
     ],
 )
@@ -102,7 +116,9 @@ def test_each_replica_computes_what_the_module_alone_computes(module, settings, 
     for r in range(replicas):
         alone = module(3, 5, **settings).double()
         alone.load_state_dict({n: t[r] for n, t in network.cells["l0"].module.state_dict().items()})
-        start = torch.zeros(2, 5, dtype=torch.float64) if module in (Plain, Reservoir, Branching) else None
+        start = (
+            torch.zeros(2, 5, dtype=torch.float64) if module in (Plain, Reservoir, Tied, Branching) else None
+        )
         expected = loop_over_time(alone, inputs[r], start)
         expected.square().sum().backward()
         torch.testing.assert_close(outputs[r], expected, rtol=1e-10, atol=1e-12)
@@ -146,8 +162,20 @@ def test_state_names_and_shapes_come_from_a_trial_step():
 
 
 def test_a_parameter_used_in_two_places_stays_one():
-    names = [name for name, _ in ModuleCell(3, 5, 2, module=Reservoir).named_parameters()]
-    assert names == ["module.scale.weight", "module.scale.bias"]
+    def names(module):
+        return [name for name, _ in ModuleCell(3, 5, 2, module=module).named_parameters()]
+
+    assert names(Reservoir) == ["module.scale.weight", "module.scale.bias"]
+    assert names(Tied) == ["module.before.weight", "module.before.bias", "module.after.bias"]
+
+
+@pytest.mark.parametrize(("module", "calls_a_step"), [(Plain, 1), (Branching, 3)])
+def test_replicas_run_at_once_where_their_operations_can_be_batched(module, calls_a_step):
+    cell, calls = ModuleCell(3, 5, 3, module=module), []
+    cell.module.register_forward_hook(lambda *arguments: calls.append(1))
+    inputs = torch.ones(3, 2, 3)
+    cell.step(inputs, cell.initial_state(2, inputs))
+    assert len(calls) == calls_a_step
 
 
 class Backwards(nn.Module):
