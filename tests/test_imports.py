@@ -55,7 +55,9 @@ def test_every_room_imports_only_from_rooms_below_it() -> None:
     assert wrong == []
 
 
-@pytest.mark.parametrize("module", ["cells", "cells.cli", "cells.cli.help", "cells.record", "cells.compare.summary"])
+@pytest.mark.parametrize(
+    "module", ["cells", "cells.cli", "cells.cli.help", "cells.record", "cells.compare.summary"]
+)
 def test_light_modules_import_neither_torch_nor_lightning(module: str) -> None:
     code = f"import sys, {module}; print([m for m in ('torch', 'pytorch_lightning') if m in sys.modules])"
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

@@ -17,5 +17,7 @@ def test_a_record_is_replaced_whole_and_numbers_that_are_not_finite_become_null(
 
 def test_the_hash_ignores_seeds_and_paths_and_sees_everything_else() -> None:
     config = {"model": {"hidden_size": 32}, "seeds": 1, "output_dir": "outputs"}
-    assert config_hash(config) == config_hash(config | {"seeds": 10, "output_dir": "elsewhere", "resume": True})
+    assert config_hash(config) == config_hash(
+        config | {"seeds": 10, "output_dir": "elsewhere", "resume": True}
+    )
     assert config_hash(config) != config_hash(config | {"model": {"hidden_size": 33}})

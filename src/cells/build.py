@@ -142,7 +142,9 @@ def _optimizer(settings: Settings) -> Callable[..., Any]:
     rate = section.get("lr")
     if isinstance(rate, (int, float)) and not rate > 0:
         raise UserError(f"optimizer.lr={rate}: a learning rate has to be above 0.")
-    made: Callable[..., Any] = instantiate({**section, "_partial_": True}, "optimizer", settings.trusted_modules)
+    made: Callable[..., Any] = instantiate(
+        {**section, "_partial_": True}, "optimizer", settings.trusted_modules
+    )
     return made
 
 
@@ -193,7 +195,9 @@ def _check_checkpoint(path: Path, learner: Learner, total_steps: int) -> None:
             f"ckpt_path={path}: it stands at update {step} already; set trainer.max_steps above that to go on."
         )
     if "loops" not in checkpoint:
-        raise UserError(f"ckpt_path={path}: it holds weights only, not a training to go on with; use …/last.ckpt.")
+        raise UserError(
+            f"ckpt_path={path}: it holds weights only, not a training to go on with; use …/last.ckpt."
+        )
 
 
 def resolve_device_count(devices: int | str | list[int]) -> int:

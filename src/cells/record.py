@@ -13,7 +13,9 @@ RECORD_NAME = "record.json"
 
 Status = Literal["running", "completed", "diverged", "interrupted", "failed"]
 
-UNHASHED_KEYS = frozenset({"seeds", "output_dir", "resume", "logger", "debug", "experiment", "trusted_modules"})
+UNHASHED_KEYS = frozenset(
+    {"seeds", "output_dir", "resume", "logger", "debug", "experiment", "trusted_modules"}
+)
 """Parts of a configuration that do not change what a replica's result is."""
 
 

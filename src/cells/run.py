@@ -92,7 +92,9 @@ class Run:
         earlier: the record of an earlier part of the same run, or {}.
     """
 
-    def __init__(self, parts: Parts, folder: Path, record: dict[str, Any], earlier: Mapping[str, Any]) -> None:
+    def __init__(
+        self, parts: Parts, folder: Path, record: dict[str, Any], earlier: Mapping[str, Any]
+    ) -> None:
         self._parts, self._folder, self._record = parts, folder, record
         last = folder / LAST
         self._checkpoint = str(last) if last.is_file() else parts.settings.ckpt_path

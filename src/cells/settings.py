@@ -56,22 +56,30 @@ def parse_seeds(value: Any) -> tuple[int, ...]:
     seeds: list[int]
     if isinstance(value, int) and not isinstance(value, bool):
         seeds = list(range(value))
-    elif isinstance(value, str) and value.count(":") == 1 and all(part.isdigit() for part in value.split(":")):
+    elif (
+        isinstance(value, str) and value.count(":") == 1 and all(part.isdigit() for part in value.split(":"))
+    ):
         first, end = map(int, value.split(":"))
         seeds = list(range(first, end))
-    elif isinstance(value, (list, tuple)) and all(isinstance(s, int) and not isinstance(s, bool) for s in value):
+    elif isinstance(value, (list, tuple)) and all(
+        isinstance(s, int) and not isinstance(s, bool) for s in value
+    ):
         seeds = list(value)
     else:
         raise UserError(f"seeds={value}: not a number of seeds; {spellings}.")
     if not seeds:
         raise UserError(f"seeds={value}: that is no seed at all; {spellings}.")
     if len(seeds) > MOST_REPLICAS:
-        raise UserError(f"seeds={value}: {len(seeds)} replicas are more than the {MOST_REPLICAS} one run takes.")
+        raise UserError(
+            f"seeds={value}: {len(seeds)} replicas are more than the {MOST_REPLICAS} one run takes."
+        )
     if min(seeds) < 0:
         raise UserError(f"seeds={value}: a seed cannot be negative; {spellings}.")
     twice = sorted({seed for seed in seeds if seeds.count(seed) > 1}) if len(set(seeds)) < len(seeds) else []
     if twice:
-        raise UserError(f"seeds={value}: seed {twice[0]} is named twice, and would give the same replica twice.")
+        raise UserError(
+            f"seeds={value}: seed {twice[0]} is named twice, and would give the same replica twice."
+        )
     return tuple(seeds)
 
 

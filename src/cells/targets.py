@@ -100,10 +100,10 @@ def checked(
 
 
 def _annotations(target: Callable[..., Any]) -> dict[str, Any]:
-    function = target.__init__ if inspect.isclass(target) else target  # type: ignore[misc]
+    function = target.__init__ if inspect.isclass(target) else target
     try:
         return typing.get_type_hints(function, include_extras=True)
-    except NameError:  # annotations that cannot be resolved at run time say nothing; the constructor has the word
+    except NameError:  # annotations that cannot be resolved at run time: the constructor has the word
         return {}
 
 

@@ -112,12 +112,11 @@ class TestTrainingDraws:
             draws = list(attach(data, step=first).train_dataloader())
             assert [draw.split for draw in draws] == ["train"] * (last - first)
             assert all(
-                draw.index.equal(data.draw(step))
-                for draw, step in zip(draws, range(first, last), strict=True)
+                draw.rows.equal(data.draw(step)) for draw, step in zip(draws, range(first, last), strict=True)
             )
 
     def test_without_a_trainer_the_first_epoch_is_drawn(self):
-        assert [draw.index.tolist() for draw in Numbered(batch_size=5).train_dataloader()] == [
+        assert [draw.rows.tolist() for draw in Numbered(batch_size=5).train_dataloader()] == [
             Numbered(batch_size=5).draw(step).tolist() for step in range(4)
         ]
 
@@ -130,7 +129,7 @@ class TestEvaluation:
     def test_every_row_is_drawn_once_and_in_order(self, size):
         draws = list(EvaluationDraws("test", size))
         assert len(draws) == len(EvaluationDraws("test", size))
-        assert torch.cat([draw.index for draw in draws], dim=1).tolist() == [list(range(size))]
+        assert torch.cat([draw.rows for draw in draws], dim=1).tolist() == [list(range(size))]
 
     def test_validation_and_test_show_the_rows_of_their_own_split_to_all_replicas(self):
         data = attach(Numbered(seeds=(0, 1, 2)))
@@ -188,7 +187,7 @@ class TestOnDevice:
             for rank in range(world_size)
         ]
         together = torch.cat([rows(shard) for shard in shards], dim=1)
-        assert together.sort(dim=1).values.equal(draw.index.sort(dim=1).values.float())
+        assert together.sort(dim=1).values.equal(draw.rows.sort(dim=1).values.float())
         for shard in shards:
             assert shard.positions_in_all.tolist() == [batch_size, batch_size]
             assert shard.targets.squeeze(-1).equal(rows(shard))
@@ -204,7 +203,7 @@ class TestOnDevice:
         data.content = SequenceData(**(vars(content) | {"train": split, "target_at": "every"}))
         draw = Draw("train", data.draw(0))
         shards = [attach(data, rank=rank, world_size=2).on_after_batch_transfer(draw, 0) for rank in (0, 1)]
-        expected = [sum(row % 7 for row in replica) for replica in draw.index.tolist()]
+        expected = [sum(row % 7 for row in replica) for replica in draw.rows.tolist()]
         for shard in shards:
             assert shard.positions_in_all.tolist() == expected
         counted = [valid_targets(shard.targets).flatten(1).sum(1) for shard in shards]

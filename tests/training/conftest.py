@@ -27,7 +27,9 @@ def compose_config() -> Callable[..., dict[str, Any]]:
 
 
 @pytest.fixture
-def train(compose_config: Callable[..., dict[str, Any]], tmp_path: Path) -> Callable[..., tuple[dict[str, Any], Path]]:
+def train(
+    compose_config: Callable[..., dict[str, Any]], tmp_path: Path
+) -> Callable[..., tuple[dict[str, Any], Path]]:
     runs = iter(range(100))
 
     def trained(*overrides: str, folder: Path | None = None) -> tuple[dict[str, Any], Path]:

@@ -27,7 +27,9 @@ def one_sentence(error: Exception) -> str:
         return f"{name.partition('=')[0]}: no such setting; {did_you_mean(name.partition('=')[0], _names())}"
     missing = re.search(r"Missing mandatory value: (\S+)", text)
     if missing:
-        return f"{missing.group(1)}: this setting has no default; give it a value with {missing.group(1)}=VALUE."
+        return (
+            f"{missing.group(1)}: this setting has no default; give it a value with {missing.group(1)}=VALUE."
+        )
     return _first_line(error)
 
 

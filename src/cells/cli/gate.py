@@ -26,7 +26,7 @@ from cells.settings import parse_seeds
 log = logging.getLogger(__name__)
 
 
-class Refused(BaseException):  # noqa: N818 (see below)
+class Refused(BaseException):
     """The input is refused, for the reason given.
 
     Hydra turns an exception that a callback raises into a warning and goes on. What is to stop it has to lie
@@ -123,20 +123,20 @@ def _plan(config: DictConfig) -> list[DictConfig]:
     )
     for override in overrides:
         if override.key_or_group == "seeds" and override.is_sweep_override():
-            values = ",".join(override.sweep_string_iterator())
+            values = ",".join(map(str, override.sweep_string_iterator()))
             raise UserError(
                 f"seeds={values}: a sweep over seeds would train one model after the other; write seeds=[{values}] to "
                 "train them side by side in one run."
             )
     (jobs,) = BasicSweeper.split_arguments(overrides, max_batch_size=None)
-    return [loader.load_sweep_config(config, list(job)) for job in jobs]
+    return [loader.load_sweep_config(config, [str(o) for o in job]) for job in jobs]
 
 
 def _checked(config: DictConfig) -> dict[str, Any]:
     """Build everything a job consists of, and throw it away: what can be refused is refused now."""
     from cells.build import build
 
-    task = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+    task = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     plain = OmegaConf.to_container(task, resolve=True, throw_on_missing=True)
     assert isinstance(plain, dict)
     build(plain)  # type: ignore[arg-type]
@@ -171,6 +171,6 @@ def _refuse_foreign(folder: Path, plain: dict[str, Any]) -> None:
         return
     if not (plain["resume"] and _is_same_run(folder, plain) and not is_finished(folder)):
         raise UserError(
-            f"hydra.run.dir={folder}: a run has already left its results there; name another folder, or add resume=true "
-            "to go on with an unfinished run of the same configuration."
+            f"hydra.run.dir={folder}: a run has already left its results there; name another folder, or add "
+            "resume=true to go on with an unfinished run of the same configuration."
         )

@@ -28,7 +28,7 @@ FLAGS = [
     ("-m, --multirun", "run every combination of comma-separated values"),
     ("--cfg job", "print the composed configuration and stop"),
     ("--info", "print where Hydra found its configuration"),
-    ("-sc install=bash", "print what installs shell completion: eval \"$(python train.py -sc install=bash)\""),
+    ("-sc install=bash", 'print what installs shell completion: eval "$(python train.py -sc install=bash)"'),
     ("--hydra-help", "Hydra's own flags"),
     ("--version", "print the version"),
 ]

@@ -12,7 +12,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from cells.cli import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_REFUSED, outcome
+from cells.cli import EXIT_INTERRUPTED, EXIT_REFUSED, outcome
 from cells.cli.complaints import one_sentence
 from cells.cli.gate import Refused
 from cells.cli.own_cells import offer_own_cells

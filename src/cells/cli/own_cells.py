@@ -59,7 +59,9 @@ def _node(path: str) -> dict[str, Any]:
         own = {"_target_": "cells.recurrent.adapter.ModuleCell", "_partial_": True, "module": module}
         own |= _own_arguments(cls)
     else:
-        raise UserError(f"model={path}: {cls.__name__} is neither a cells.recurrent.cell.Cell nor a torch module.")
+        raise UserError(
+            f"model={path}: {cls.__name__} is neither a cells.recurrent.cell.Cell nor a torch module."
+        )
     return {"defaults": ["_network", "_self_"], "cell": own}
 
 
@@ -69,7 +71,9 @@ def _class(path: str) -> type:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name and not (module_name == error.name or module_name.startswith(error.name + ".")):
-            raise UserError(f"model={path}: {module_name} needs a module that is missing: {error.name}.") from error
+            raise UserError(
+                f"model={path}: {module_name} needs a module that is missing: {error.name}."
+            ) from error
         raise UserError(
             f"model={path}: there is no module {module_name!r}; stand in its folder, install it or set PYTHONPATH, or "
             f"choose from: {', '.join(group_options('model'))}."

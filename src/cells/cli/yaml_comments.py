@@ -86,7 +86,9 @@ def top_level_keys() -> list[Key]:
     """The settings outside all groups."""
     text = (_conf() / "config.yaml").read_text(encoding="utf-8")
     matches = (_KEY.match(line) for line in text.splitlines())
-    return [Key(m["key"], m["value"], m["comment"]) for m in matches if m and not m["indent"] and m["comment"]]
+    return [
+        Key(m["key"], m["value"], m["comment"]) for m in matches if m and not m["indent"] and m["comment"]
+    ]
 
 
 def every_key() -> list[str]:

@@ -55,7 +55,9 @@ def show_sweep(folder: Path, jobs: Sequence[str], console: Console | None = None
     names = list(jobs) or sorted(path.parent.name for path in folder.glob(f"*/{RECORD_NAME}"))
     records = {name: read_record(folder / name) for name in names}
     finished = {
-        name: record for name, record in records.items() if record and record["status"] in ("completed", "diverged")
+        name: record
+        for name, record in records.items()
+        if record and record["status"] in ("completed", "diverged")
     }
     if finished:
         console.print()
@@ -82,7 +84,9 @@ def verdict(record: dict[str, Any]) -> str:
     if not scores:
         return f"No replica of {model} has weights that could be tested."
     ours = statistics.fmean(scores)
-    baselines = {name: values[metric] for name, values in record["data"]["baselines"].items() if metric in values}
+    baselines = {
+        name: values[metric] for name, values in record["data"]["baselines"].items() if metric in values
+    }
     seeds = f"{len(scores)} seed{'s' if len(scores) > 1 else ''}"
     if not baselines:
         return f"{model}: test {metric} {ours:.4g} ({seeds})."
@@ -107,7 +111,7 @@ def test_scores(record: dict[str, Any], metric: str) -> list[float]:
 def _run_table(record: dict[str, Any]) -> Table:
     name, metric = record["data"]["name"], record["metric"]["name"]
     replicas, goal = record["replicas"], record["metric"]["goal"]
-    first = next((replica["test"] for replica in replicas if replica["test"]), {}) or {}
+    first: dict[str, float] = next((replica["test"] for replica in replicas if replica["test"]), {})
     metrics = [metric, *(key for key in first if key not in (metric, "loss"))][:MOST_METRICS]
     title = f"{record['model']['name']} on {name}: test split, weights of the best validation"
     table = Table(title=title, title_justify="left", title_style="bold", caption=_caption(record))
@@ -142,9 +146,13 @@ def _sweep_table(records: list[dict[str, Any]]) -> Table:
         return mean if goal == "min" or not scores else -mean
 
     differing = _differing_overrides(records)
-    table = Table(title=f"{data['name']}: test {metric}, best first", title_justify="left", title_style="bold")
+    table = Table(
+        title=f"{data['name']}: test {metric}, best first", title_justify="left", title_style="bold"
+    )
     for heading in ("run", metric, "seeds", "diverged", "parameters", "ms/step", "engine"):
-        table.add_column(heading, justify="left" if heading in ("run", "engine") else "right", no_wrap=heading == "run")
+        table.add_column(
+            heading, justify="left" if heading in ("run", "engine") else "right", no_wrap=heading == "run"
+        )
     for record in sorted(records, key=rank):
         replicas, cost = record["replicas"], record["cost"] or {}
         table.add_row(

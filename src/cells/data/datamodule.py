@@ -93,12 +93,12 @@ class SequenceDataModule(LightningDataModule, ABC):
     def on_after_batch_transfer(self, batch: Draw, dataloader_idx: int) -> Batch:
         """Lightning's hook: gather the drawn rows on the device. Training rows are shared out over the devices."""
         dtype = next(self.trainer.lightning_module.parameters()).dtype  # type: ignore[union-attr]
-        split = self._split_on(batch.split, batch.index.device, dtype)
+        split = self._split_on(batch.split, batch.rows.device, dtype)
         world_size = self.trainer.world_size if self.trainer else 1
         if batch.split != "train" or world_size == 1:
-            return gather(split, batch.index, len(self.seeds))
-        mine = batch.index[:, self.trainer.global_rank :: world_size]  # type: ignore[union-attr]
-        counted = valid_targets(split.targets[batch.index]).flatten(1).sum(1)
+            return gather(split, batch.rows, len(self.seeds))
+        mine = batch.rows[:, self.trainer.global_rank :: world_size]  # type: ignore[union-attr]
+        counted = valid_targets(split.targets[batch.rows]).flatten(1).sum(1)
         return gather(split, mine, len(self.seeds))._replace(positions_in_all=counted)
 
     def _split_on(self, name: str, device: torch.device, dtype: torch.dtype) -> Split:
@@ -131,7 +131,8 @@ def gather(split: Split, index: Tensor, replicas: int) -> Batch:
         return taken.expand(replicas, *taken.shape[1:])
 
     inputs, targets = rows(split.inputs), rows(split.targets)
-    assert inputs is not None and targets is not None
+    assert inputs is not None
+    assert targets is not None
     return Batch(inputs, targets, rows(split.lengths), rows(split.scale), None)
 
 

@@ -106,7 +106,7 @@ class Draw(NamedTuple):
     """Which sequences a batch consists of: (R, B) row numbers of one split, one row of B for every replica."""
 
     split: str
-    index: Tensor
+    rows: Tensor
 
 
 class Batch(NamedTuple):

@@ -15,7 +15,9 @@ def gradient_norms(gradients: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], 
     Returns:
         name → norms (R,), and the total norm (R,) = square root of the sum of the squares.
     """
-    norms = {name: torch.linalg.vector_norm(gradient.flatten(1), dim=1) for name, gradient in gradients.items()}
+    norms = {
+        name: torch.linalg.vector_norm(gradient.flatten(1), dim=1) for name, gradient in gradients.items()
+    }
     return norms, torch.linalg.vector_norm(torch.stack(list(norms.values())), dim=0)
 
 

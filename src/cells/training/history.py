@@ -20,7 +20,9 @@ class History:
         kept = []
         if resume_step > 0 and self._path.is_file():
             with self._path.open(newline="", encoding="utf-8") as file:
-                kept = [row for row in list(csv.reader(file))[1:] if len(row) == 4 and is_kept(row, resume_step)]
+                kept = [
+                    row for row in list(csv.reader(file))[1:] if len(row) == 4 and is_kept(row, resume_step)
+                ]
         with self._path.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([HEADER, *kept])
 

@@ -1,7 +1,7 @@
 """The LightningModule: a recurrent network, its readout, its loss and its optimiser, for a stack of replicas."""
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import torch
 from pydantic import Field, PositiveFloat, PositiveInt
@@ -111,6 +111,7 @@ class Learner(LightningModule):
             generators, scheme=init, forget_bias=forget_bias, chrono_t_max=chrono_t_max
         )
         self.readout.reset_parameters(generators)
+        self.target_std: Tensor | None
         self.register_buffer("target_std", content.target_std, persistent=False)
 
     def forward(
@@ -136,7 +137,8 @@ class Learner(LightningModule):
         counted = positions(batch.targets) if batch.positions_in_all is None else batch.positions_in_all
         losses = summed / counted.clamp(min=1)
         worst = losses.detach()
-        self.worst_loss = worst if self.worst_loss is None else torch.maximum(self.worst_loss, worst)  # keeps a NaN
+        # `maximum` keeps a NaN.
+        self.worst_loss = worst if self.worst_loss is None else torch.maximum(self.worst_loss, worst)
         if self.is_log_step:
             self.log_replicas({"train/loss": self.across_devices(losses.detach())})
         # Distributed training averages gradients over devices; each device's loss is a share of a sum.
@@ -150,7 +152,7 @@ class Learner(LightningModule):
         """The sum over devices of each one's share; on one device the tensor itself."""
         if self.trainer.world_size == 1:
             return shares
-        return self.trainer.strategy.reduce(shares.clone(), reduce_op="sum")  # type: ignore[return-value]
+        return cast(Tensor, self.trainer.strategy.reduce(shares.clone(), reduce_op="sum"))
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         predictions, _ = self(batch.inputs, lengths=batch.lengths)
@@ -175,7 +177,9 @@ class Learner(LightningModule):
 
     def _pooled(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Scores over all evaluated batches, (R,) each, and what they were made from, (R, N, …) each."""
-        whole = {name: torch.cat([part[name] for part in self._evaluated], dim=1) for name in self._evaluated[0]}
+        whole = {
+            name: torch.cat([part[name] for part in self._evaluated], dim=1) for name in self._evaluated[0]
+        }
         self._evaluated = []
         weight = whole["weight"]
         pooled = {
@@ -202,9 +206,13 @@ class Learner(LightningModule):
         if self.is_log_step:
             tags = {f"grad_norm/{name}": values for name, values in norms.items()}
             rate = totals.new_full((len(self.seeds),), optimizer.param_groups[0]["lr"])
-            self.log_replicas(tags | {"grad_norm/total": totals, "grad_norm/total_clipped": clipped, "lr": rate})
+            self.log_replicas(
+                tags | {"grad_norm/total": totals, "grad_norm/total_clipped": clipped, "lr": rate}
+            )
 
-    def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None) -> None:
+    def optimizer_step(
+        self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None
+    ) -> None:
         """Lightning's hook for the update; replicas that are frozen keep their parameters through it."""
         kept = [parameter.detach()[self.frozen] for parameter in self.parameters()] if self.frozen else []
         super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
@@ -212,7 +220,7 @@ class Learner(LightningModule):
             for parameter, before in zip(self.parameters(), kept, strict=False):
                 parameter[self.frozen] = before
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> Any:
         optimizer = self._make_optimizer(self.parameters())
         if self._make_scheduler is None:
             return {"optimizer": optimizer}

@@ -107,7 +107,9 @@ class ReplicaLogger(Logger):
             self._writer(run).add_figure(tag, figure, step)
 
     @rank_zero_only
-    def log_results(self, hyperparameters: dict[str, Any], results: list[dict[str, float]], step: int) -> None:
+    def log_results(
+        self, hyperparameters: dict[str, Any], results: list[dict[str, float]], step: int
+    ) -> None:
         """Final scores of each replica: as scalars, as rows of the CSV and as metrics of the HParams tab."""
         from torch.utils.tensorboard.summary import hparams
 
@@ -119,9 +121,9 @@ class ReplicaLogger(Logger):
             for tag, value in scores.items():
                 self._write(run, tag, value, step)
             if self._tensorboard:
-                writer = self._writer(run)
+                events = self._writer(run)._get_file_writer()
                 for summary in hparams(hyperparameters | {"seed": seed}, scores):
-                    writer.file_writer.add_summary(summary)  # type: ignore[union-attr]
+                    events.add_summary(summary)
         for tag in {tag: None for scores in results for tag in scores}:
             values = [scores[tag] for scores in results if tag in scores and math.isfinite(scores[tag])]
             if values:

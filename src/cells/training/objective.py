@@ -24,7 +24,10 @@ def position_losses(predictions: Tensor, targets: Tensor, loss: Loss) -> Tensor:
     """
     if loss == "cross_entropy":
         flat = F.cross_entropy(
-            predictions.flatten(0, -2).float(), targets.flatten(), ignore_index=IGNORED_CLASS, reduction="none"
+            predictions.flatten(0, -2).float(),
+            targets.flatten(),
+            ignore_index=IGNORED_CLASS,
+            reduction="none",
         )
         return flat.view_as(targets)
     errors = _errors(predictions, targets)
@@ -55,7 +58,10 @@ def scores(predictions: Tensor, batch: Batch, loss: Loss, target_std: Tensor | N
     result = {"weight": weight, "loss": per_sequence(position_losses(predictions, batch.targets, loss))}
     if loss == "cross_entropy":
         hits = (predictions.argmax(-1) == batch.targets) & valid
-        return result | {"cross_entropy": result["loss"], "accuracy": per_sequence(hits.to(predictions.dtype))}
+        return result | {
+            "cross_entropy": result["loss"],
+            "accuracy": per_sequence(hits.to(predictions.dtype)),
+        }
     errors = _errors(predictions, batch.targets)
     if batch.scale is not None and target_std is not None:
         original = errors * batch.scale

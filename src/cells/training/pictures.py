@@ -24,7 +24,9 @@ def forecast_figure(
     rows = np.arange(len(actual)) if positions is None else np.asarray(positions)
     order = np.argsort(rows)
     over_time.plot(rows[order], actual[order, 0], color="black", linewidth=1, label="actual")
-    over_time.plot(rows[order], predicted[order, 0], color="#D55E00", linewidth=1, label="predicted, 1 step ahead")
+    over_time.plot(
+        rows[order], predicted[order, 0], color="#D55E00", linewidth=1, label="predicted, 1 step ahead"
+    )
     over_time.set(title=title, xlabel="row of the series", ylabel=label)
     over_time.legend(loc="upper right")
 
@@ -33,9 +35,16 @@ def forecast_figure(
     chosen = order[np.linspace(0, len(order) - 1, num=min(4, len(order)), dtype=int)]
     for place, window in enumerate(chosen):
         x = place * (horizon + 2) + steps
-        ahead.plot(x, actual[window], "o-", color="black", markersize=3, label="actual" if place == 0 else None)
         ahead.plot(
-            x, predicted[window], "s--", color="#D55E00", markersize=3, label="predicted" if place == 0 else None
+            x, actual[window], "o-", color="black", markersize=3, label="actual" if place == 0 else None
+        )
+        ahead.plot(
+            x,
+            predicted[window],
+            "s--",
+            color="#D55E00",
+            markersize=3,
+            label="predicted" if place == 0 else None,
         )
     ahead.set_xticks([place * (horizon + 2) + 1 for place in range(len(chosen))])
     ahead.set_xticklabels([f"row {rows[window]}" for window in chosen])
@@ -67,5 +76,7 @@ def confusion_figure(predicted: np.ndarray, actual: np.ndarray, names: Sequence[
         axes.set_yticks(range(classes), names)
         for row, column in np.argwhere(counts > 0):
             colour = "white" if shares[row, column] > 0.5 else "black"
-            axes.text(column, row, int(counts[row, column]), ha="center", va="center", color=colour, fontsize=8)
+            axes.text(
+                column, row, str(counts[row, column]), ha="center", va="center", color=colour, fontsize=8
+            )
     return figure

@@ -43,7 +43,12 @@ class LocalProcesses:
     """
 
     def __init__(self, config_path: Path, devices: int, num_nodes: int, on_cpu: bool) -> None:
-        self._config_path, self._devices, self._num_nodes, self._on_cpu = config_path, devices, num_nodes, on_cpu
+        self._config_path, self._devices, self._num_nodes, self._on_cpu = (
+            config_path,
+            devices,
+            num_nodes,
+            on_cpu,
+        )
         self._children: list[subprocess.Popen[bytes]] = []
         self._before: dict[str, str | None] = {}
 
@@ -57,7 +62,10 @@ class LocalProcesses:
         if self._on_cpu:
             os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // self._devices))
         for local_rank in range(1, self._devices):
-            environment = os.environ | {"LOCAL_RANK": str(local_rank), "PYTHONPATH": os.pathsep.join(sys.path)}
+            environment = os.environ | {
+                "LOCAL_RANK": str(local_rank),
+                "PYTHONPATH": os.pathsep.join(sys.path),
+            }
             command = [sys.executable, "-m", "cells.worker", str(self._config_path)]
             # A session of its own: Ctrl-C reaches the first process, which tells the others.
             self._children.append(

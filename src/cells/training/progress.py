@@ -76,11 +76,15 @@ class ProgressDisplay(Callback):
         step = trainer.global_step
         rate = (step - self._first_step) / max(1e-9, self._shown_at - self._started_at)
         loss = float(outputs["loss"]) / len(learner.seeds) / trainer.world_size
-        figures = "  ".join(part for part in (f"loss {loss:.4g}", self._validation, f"{rate:.0f} steps/s") if part)
+        figures = "  ".join(
+            part for part in (f"loss {loss:.4g}", self._validation, f"{rate:.0f} steps/s") if part
+        )
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=step, figures=figures, refresh=True)
         else:
-            print(f"{self._label}: step {step} of {self._total_steps}  {figures}", file=sys.stderr, flush=True)
+            print(
+                f"{self._label}: step {step} of {self._total_steps}  {figures}", file=sys.stderr, flush=True
+            )
 
     def _close(self) -> None:
         if self._bar is not None:

@@ -58,7 +58,12 @@ class ReplicaTracker(Callback):
     """
 
     def __init__(
-        self, seeds: tuple[int, ...], metric: Metric, monitor: str, diverged_above: float, patience: int | None
+        self,
+        seeds: tuple[int, ...],
+        metric: Metric,
+        monitor: str,
+        diverged_above: float,
+        patience: int | None,
     ) -> None:
         self.replicas = [Replica(seed) for seed in seeds]
         self.best_parameters: dict[str, Tensor] = {}
@@ -90,7 +95,8 @@ class ReplicaTracker(Callback):
 
     def on_fit_end(self, trainer: Trainer, learner: Learner) -> None:  # type: ignore[override]
         for replica in self.replicas:
-            if replica.status == "training":  # a callback of the user's may have ended training before max_steps
+            # A callback of the user's may have ended training before max_steps.
+            if replica.status == "training":
                 replica.status = "finished" if trainer.global_step >= trainer.max_steps else "stopped"
 
     def _judge(self, index: int, replica: Replica, scores: dict[str, float], learner: Learner) -> None:
@@ -127,7 +133,9 @@ class ReplicaTracker(Callback):
             trainer.should_stop = True
 
     def _freeze(self, learner: Learner) -> None:
-        learner.frozen = [index for index, replica in enumerate(self.replicas) if replica.status != "training"]
+        learner.frozen = [
+            index for index, replica in enumerate(self.replicas) if replica.status != "training"
+        ]
 
     def load_best(self, learner: Learner) -> None:
         """Give every replica the weights at which its validation was best."""

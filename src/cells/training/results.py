@@ -68,7 +68,11 @@ def log_pictures(
             actual = _original(split.targets, content, many).numpy()
             for name, columns in _series(content):
                 figure = forecast_figure(
-                    predicted[:, columns], actual[:, columns], split.positions, f"{name} {content.unit}".strip(), title
+                    predicted[:, columns],
+                    actual[:, columns],
+                    split.positions,
+                    f"{name} {content.unit}".strip(),
+                    title,
                 )
                 logger.log_figure(f"test/forecast/{name}", figure, step, run)
 

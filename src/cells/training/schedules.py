@@ -11,7 +11,9 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 
 def cosine(optimizer: Optimizer, total_steps: int, final_fraction: Fraction = 0.0) -> LRScheduler:
     """Half a cosine from the learning rate down to `final_fraction` of it (Loshchilov & Hutter 2017, no restarts)."""
-    return CosineAnnealingLR(optimizer, T_max=total_steps, eta_min=final_fraction * optimizer.param_groups[0]["lr"])
+    return CosineAnnealingLR(
+        optimizer, T_max=total_steps, eta_min=final_fraction * optimizer.param_groups[0]["lr"]
+    )
 
 
 def one_cycle(

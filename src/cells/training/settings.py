@@ -53,7 +53,9 @@ class TrainerSettings:
         if self.max_epochs is not None:
             limits.append(self.max_epochs * steps_per_epoch)
         if not limits:
-            raise ValueError("max_steps and max_epochs are both null, so training would never end; set one of them")
+            raise ValueError(
+                "max_steps and max_epochs are both null, so training would never end; set one of them"
+            )
         return min(limits)
 
     def validation_interval(self, steps_per_epoch: int) -> int:
@@ -62,5 +64,3 @@ class TrainerSettings:
             self.val_every_steps if self.val_every_epochs is None else self.val_every_epochs * steps_per_epoch
         )
         return min(interval, self.total_steps(steps_per_epoch))
-
-
