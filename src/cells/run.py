@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import time
+import warnings
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -44,6 +45,7 @@ def execute(config: Mapping[str, Any], folder: Path, overrides: list[str]) -> di
     Returns:
         The record that now stands in the folder.
     """
+    _quiet_lightning()
     earlier = read_record(folder) or {}
     record: dict[str, Any] = {
         "schema": SCHEMA_VERSION,
@@ -76,6 +78,7 @@ def execute(config: Mapping[str, Any], folder: Path, overrides: list[str]) -> di
 
 def train_along(config: Mapping[str, Any], folder: Path) -> None:
     """The share of a process that does not lead a distributed training: it trains, and writes nothing."""
+    _quiet_lightning()
     parts = build(config)
     trainer = _trainer(parts, _callbacks(parts, _tracker(parts), folder), loggers=[])
     with contextlib.suppress(InterruptedBySignal):
@@ -201,6 +204,18 @@ class Run:
             "peak_memory_bytes": torch.cuda.max_memory_allocated() if on_gpu else peak_memory_bytes(),
             "engine": learner.network.engine_name,
         }
+
+
+def _quiet_lightning() -> None:
+    """Keep Lightning's advertisements, its own deprecations and advice that does not hold here off the terminal."""
+    for name in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for message in (
+        r"`isinstance\(treespec, LeafSpec\)`",
+        "`broadcast_buffers` is deprecated",
+        "It is recommended to use .* sync_dist=True",  # every device validates the whole split
+    ):
+        warnings.filterwarnings("ignore", message=message)
 
 
 def _callbacks(parts: Parts, tracker: ReplicaTracker, folder: Path) -> list[Callback]:

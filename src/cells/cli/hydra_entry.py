@@ -1,6 +1,5 @@
 """From the command line through Hydra to the task function, and back to an exit code."""
 
-import logging
 import os
 import sys
 from pathlib import Path
@@ -63,7 +62,6 @@ def run_task(config: DictConfig) -> dict[str, Any]:
         return {"status": "completed", "folder": str(folder)}
     from cells.run import execute
 
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     record = execute(plain, folder, list(job.overrides.task))  # type: ignore[arg-type]
     outcome.note(folder, record, alone=job.mode is None or job.mode.name == "RUN")
     return {"status": record["status"], "folder": str(folder)}

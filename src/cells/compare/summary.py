@@ -13,6 +13,7 @@ from rich.text import Text
 from cells.record import RECORD_NAME, read_record
 
 MOST_METRICS = 4
+WIDTH_WITHOUT_TERMINAL = 120
 
 
 def show_run(folder: Path, record: dict[str, Any], console: Console | None = None) -> str:
@@ -21,10 +22,11 @@ def show_run(folder: Path, record: dict[str, Any], console: Console | None = Non
     Returns:
         The run's status.
     """
-    console = console or Console()
+    console = console or _console()
     if record["status"] in ("completed", "diverged"):
         console.print()
         console.print(_run_table(record))
+        console.print(Text(_cost(record), style="dim"))
         console.print(Text(verdict(record), style="bold"))
         if record["data"]["note"]:
             console.print(Text(record["data"]["note"], style="italic"))
@@ -51,7 +53,7 @@ def show_sweep(folder: Path, jobs: Sequence[str], console: Console | None = None
     Returns:
         The status of every job; "missing" for one that left no record.
     """
-    console = console or Console()
+    console = console or _console()
     names = list(jobs) or sorted(path.parent.name for path in folder.glob(f"*/{RECORD_NAME}"))
     records = {name: read_record(folder / name) for name in names}
     finished = {
@@ -95,9 +97,9 @@ def verdict(record: dict[str, Any]) -> str:
     unbeaten = [name for name in baselines if name not in beaten]
     parts = []
     if beaten:
-        parts.append(f"beats {_listed(beaten)}")
+        parts.append(f"beats {_listed([_named(name) for name in beaten])}")
     if unbeaten:
-        parts.append(f"does not beat {_listed(unbeaten)}")
+        parts.append(f"does not beat {_listed([_named(name) for name in unbeaten])}")
     return f"{model} {', and '.join(parts)} (test {metric} {ours:.4g}, mean over {seeds})."
 
 
@@ -114,11 +116,11 @@ def _run_table(record: dict[str, Any]) -> Table:
     first: dict[str, float] = next((replica["test"] for replica in replicas if replica["test"]), {})
     metrics = [metric, *(key for key in first if key not in (metric, "loss"))][:MOST_METRICS]
     title = f"{record['model']['name']} on {name}: test split, weights of the best validation"
-    table = Table(title=title, title_justify="left", title_style="bold", caption=_caption(record))
+    table = Table(title=title, title_justify="left", title_style="bold")
     table.add_column("", no_wrap=True)
     for key in metrics:
         arrow = {"min": " ↓", "max": " ↑"}[goal] if key == metric else ""
-        table.add_column(key + arrow, justify="right")
+        table.add_column(key.replace("_", " ") + arrow, justify="right")
     table.add_column("best step", justify="right")
     for replica in replicas:
         scores = replica["test"] or {}
@@ -179,7 +181,7 @@ def _differing_overrides(records: list[dict[str, Any]]) -> dict[int, str]:
     return {id(r): ", ".join(o for o in r["overrides"] if o not in shared) for r in records}
 
 
-def _caption(record: dict[str, Any]) -> str:
+def _cost(record: dict[str, Any]) -> str:
     cost = record["cost"]
     speed = cost["milliseconds_per_step"]
     return (
@@ -187,6 +189,16 @@ def _caption(record: dict[str, Any]) -> str:
         + (f" · {speed:.2f} ms/step" if speed else "")
         + f" · engine {cost['engine']}"
     )
+
+
+def _console() -> Console:
+    """The terminal at its own width; a pipe or a file is wide enough for every table."""
+    console = Console()
+    return console if console.is_terminal else Console(width=WIDTH_WITHOUT_TERMINAL)
+
+
+def _named(baseline: str) -> str:
+    return baseline if baseline == "chance" else f"the {baseline}"
 
 
 def _mean_and_deviation(values: list[float]) -> str:

@@ -97,7 +97,7 @@ def end_with_parent() -> None:
     """In a child: leave as soon as the parent's end of the standard input closes."""
 
     def watch() -> None:
-        sys.stdin.buffer.read()
+        os.read(0, 1)  # not sys.stdin: its lock would be held when this process ends
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

@@ -151,10 +151,10 @@ def test_simple_baselines_are_those_of_a_slow_loop(forecast: Forecast, normalize
     values = walk(200)[:, 0]
     content = forecast(lines(values[:, None]), normalize=normalize, seasonal_period=2).content
     mean, std = values[:140].mean(), values[:140].std()
-    errors: dict[str, list[float]] = {"mean": [], "last value": [], "seasonal naive": []}
+    errors: dict[str, list[float]] = {"training mean": [], "last value": [], "seasonal naive": []}
     for first in range(176, 200 - 2):
         for ahead in range(3):
-            errors["mean"].append(values[first + ahead] - mean)
+            errors["training mean"].append(values[first + ahead] - mean)
             errors["last value"].append(values[first + ahead] - values[first - 1])
             errors["seasonal naive"].append(values[first + ahead] - values[first - 2 + ahead % 2])
     for name, listed in errors.items():

@@ -43,7 +43,7 @@ def test_a_straight_line_makes_no_error_and_a_constant_a_large_one():
     baselines = Counting().content.baselines
     assert baselines["straight line"]["mae_original"] == pytest.approx(0.0, abs=1e-4)
     assert baselines["last value"]["mse_original"] == pytest.approx((1 + 4) / 2, rel=1e-5)
-    assert baselines["mean"]["mae_original"] == pytest.approx(40.0, rel=1e-5)
+    assert baselines["training mean"]["mae_original"] == pytest.approx(40.0, rel=1e-5)
 
 
 def test_scaled_errors_are_in_units_of_the_training_targets_standard_deviation():

@@ -154,7 +154,7 @@ def test_global_random_numbers_are_neither_used_nor_moved(name):
 )
 def test_the_exact_chance_level_is_what_the_constant_predictor_measures(name, settings):
     content = task(name, train_size=50_000, test_size=50_000, **settings).content
-    measured = content.baselines["chance" if content.target_kind == "class" else "mean"]
+    measured = content.baselines["chance" if content.target_kind == "class" else "training mean"]
     assert measured[content.metric.name] == pytest.approx(content.chance, rel=0.05)
 
 
@@ -208,6 +208,6 @@ def test_settings_that_contradict_each_other_are_refused_in_one_sentence_on_load
 
 
 def test_an_output_of_a_univariate_forecast_stands_beside_the_older_methods():
-    assert set(task("sine", **SMALL).content.baselines) == {"mean", "last value", "linear autoregression"}
-    assert set(task("adding", **SMALL).content.baselines) == {"mean"}
+    assert set(task("sine", **SMALL).content.baselines) == {"training mean", "last value", "linear autoregression"}
+    assert set(task("adding", **SMALL).content.baselines) == {"training mean"}
     assert set(task("parity", **SMALL).content.baselines) == {"chance"}

@@ -38,7 +38,7 @@ def forecast_baselines(
     assert positions is not None
     past = [past_of(column, positions - window, window) for column in series.targets.T]
     predictions = {
-        "mean": np.array([[[column.mean for column in statistics]]]),
+        "training mean": np.array([[[column.mean for column in statistics]]]),
         "last value": np.stack([values[:, -1:] for values in past], axis=-1),
     }
     if season is not None:

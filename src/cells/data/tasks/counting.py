@@ -77,7 +77,7 @@ class Counting(SequenceDataModule):
             output_size=self.forecast_horizon,
             metric=Metric("mse", "min"),
             baselines={
-                "mean": baselines.constant(train, test, target_std),
+                "training mean": baselines.constant(train, test, target_std),
                 "last value": baselines.last_value(test, target_std),
                 "straight line": baselines.real_scores(last + slope * steps, test, target_std),
             },

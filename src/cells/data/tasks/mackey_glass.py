@@ -33,7 +33,7 @@ class MackeyGlass(SyntheticDataModule):
     shape (N, length, 1), and targets, (N, forecast_horizon), the values after the last step, are x − 1: about
     centred.
 
-    The variance of the series has no closed form, so no chance is given; the baseline "mean" measures it.
+    The variance of the series has no closed form, so no chance is given; the baseline "training mean" measures it.
 
     Source: Mackey & Glass (1977), "Oscillation and chaos in physiological control systems", Science 197. A
     benchmark of recurrent networks since Jaeger & Haas (2004), "Harnessing nonlinearity", Science 304, who

@@ -93,7 +93,7 @@ class SyntheticDataModule(SequenceDataModule, ABC):
 def _baselines(facts: Facts, train: Split, test: Split) -> dict[str, baselines.Scores]:
     if facts.target_kind == "class":
         return {"chance": baselines.class_frequencies(train, test, facts.output_size)}
-    scores = {"mean": baselines.constant(train, test)}
+    scores = {"training mean": baselines.constant(train, test)}
     if facts.forecast and train.inputs.shape[-1] == 1:
         scores["last value"] = baselines.last_value(test)
         scores["linear autoregression"] = baselines.linear_autoregression(train, test)
