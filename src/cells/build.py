@@ -79,6 +79,7 @@ def build(config: Mapping[str, Any]) -> Parts:
     settings = read_settings(config)
     trusted = settings.trusted_modules
     training: TrainerSettings = instantiate(settings.trainer, "trainer", trusted)
+    _check_devices(training)
     datamodule: SequenceDataModule = instantiate(settings.data, "data", trusted, seeds=settings.seeds)
     content = _load(json.dumps(settings.data, sort_keys=True), trusted)
     if training.overfit_batches:
@@ -197,6 +198,24 @@ def _check_checkpoint(path: Path, learner: Learner, total_steps: int) -> None:
     if "loops" not in checkpoint:
         raise UserError(
             f"ckpt_path={path}: it holds weights only, not a training to go on with; use …/last.ckpt."
+        )
+
+
+def _check_devices(training: TrainerSettings) -> None:
+    if training.accelerator == "gpu":
+        there = torch.cuda.device_count()
+        asked = training.devices
+        if there == 0:
+            raise UserError(
+                "trainer.accelerator=gpu: PyTorch finds no GPU here; choose trainer=cpu, or install a CUDA build of "
+                "torch."
+            )
+        if resolve_device_count(asked) > there or (isinstance(asked, list) and max(asked) >= there):
+            raise UserError(f"trainer.devices={asked}: PyTorch finds {there} here, numbered from 0.")
+    if training.strategy != "ddp" and resolve_device_count(training.devices) * training.num_nodes > 1:
+        several = "ddp_cpu" if training.accelerator == "cpu" else "ddp"
+        raise UserError(
+            f"trainer.devices={training.devices}: several devices need trainer.strategy=ddp; choose trainer={several}."
         )
 
 

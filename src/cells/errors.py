@@ -11,9 +11,17 @@ class UserError(Exception):
 def did_you_mean(name: str, valid: Iterable[str]) -> str:
     """A clause to end an error message with: the nearest valid names, or all of them if none is near."""
     valid = list(dict.fromkeys(valid))
+    section, _, leaf = name.rpartition(".")
+    siblings = [option for option in valid if section and option.rpartition(".")[0] == section]
     # `hidden_size` should find `model.hidden_size`: compare last components first, whole names second.
-    same_leaf = [option for option in valid if option.rpartition(".")[2] == name.rpartition(".")[2]]
-    near = same_leaf[:3] or difflib.get_close_matches(name, valid, n=3, cutoff=0.6)
+    same_leaf = [option for option in valid if option.rpartition(".")[2] == leaf]
+    near = same_leaf[:3]
+    if not near and siblings:
+        valid = siblings
+        alike = difflib.get_close_matches(leaf, [option.rpartition(".")[2] for option in siblings])
+        near = [f"{section}.{option}" for option in alike]
+    elif not near:
+        near = difflib.get_close_matches(name, valid)
     if near:
         return "did you mean " + " or ".join(repr(option) for option in near) + "?"
     if not valid:

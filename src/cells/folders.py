@@ -2,9 +2,11 @@
 
 import hashlib
 import re
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from cells.errors import UserError
 from cells.record import read_record
 
 SLUG_LENGTH = 80
@@ -28,7 +30,7 @@ def claim(root: Path, name: str) -> Path:
 
     Creating a folder either succeeds or fails as one operation, so two jobs started at once get two folders.
     """
-    root.mkdir(parents=True, exist_ok=True)
+    make_folder(root)
     attempt = 1
     while True:
         folder = root / (name if attempt == 1 else f"{name}-{attempt}")
@@ -38,6 +40,22 @@ def claim(root: Path, name: str) -> Path:
             attempt += 1
         else:
             return folder
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder that may be there already.
+
+    Raises:
+        UserError: it cannot be made or written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UserError(
+            f"output folder {folder}: cannot be written to ({error.strerror}); choose another with output_dir=FOLDER."
+        ) from error
 
 
 def claimed(root: Path, name: str) -> list[Path]:

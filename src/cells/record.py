@@ -16,6 +16,7 @@ Status = Literal["running", "completed", "diverged", "interrupted", "failed"]
 UNHASHED_KEYS = frozenset(
     {"seeds", "output_dir", "resume", "logger", "debug", "experiment", "trusted_modules"}
 )
+UNHASHED_TRAINER_KEYS = frozenset({"log_every_steps", "checkpoint_every_steps"})
 """Parts of a configuration that do not change what a replica's result is."""
 
 
@@ -25,6 +26,8 @@ def config_hash(config: Mapping[str, Any]) -> str:
     Seeds, paths, logging and resuming are left out: more seeds can be added to a run later.
     """
     counted = {key: value for key, value in config.items() if key not in UNHASHED_KEYS}
+    trainer = counted.get("trainer") or {}
+    counted["trainer"] = {key: value for key, value in trainer.items() if key not in UNHASHED_TRAINER_KEYS}
     canonical = json.dumps(counted, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 

@@ -27,7 +27,7 @@ from cells.training.objective import baseline_loss
 from cells.training.processes import LocalProcesses, started_by_a_launcher
 from cells.training.progress import ProgressDisplay
 from cells.training.replicas import DIVERGED_AT, ReplicaTracker
-from cells.training.results import hyperparameters, log_pictures, save_predictions
+from cells.training.results import hyperparameters, log_pictures, save_predictions, text_summary
 
 log = logging.getLogger(__name__)
 
@@ -107,6 +107,7 @@ class Run:
         self._logger = parts.make_logger(folder, resume_step)
         record |= {"environment": describe_environment(_device_name(parts))} | _describe(parts)
         self._note_replicas([None] * len(parts.settings.seeds))
+        self._logger.log_text("summary", text_summary(record, str(parts.learner)))
         write_record(folder, record)
 
     def fit(self) -> None:
@@ -251,6 +252,7 @@ def _trainer(parts: Parts, callbacks: list[Callback], loggers: list[ReplicaLogge
         deterministic=training.deterministic,
         max_steps=parts.total_steps,
         max_epochs=-1,
+        log_every_n_steps=1,
         val_check_interval=training.validation_interval(parts.datamodule.steps_per_epoch),
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,

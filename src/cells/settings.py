@@ -38,7 +38,9 @@ def read_settings(config: Mapping[str, Any]) -> Settings:
     names = [field.name for field in fields(Settings)]
     for key in config:
         if key not in names:
-            raise UserError(f"{key}: no such setting; {did_you_mean(key, [*names, *dotted_keys(config)])}")
+            raise UserError(
+                f"{key}: no such setting; {did_you_mean(key, [*names, *(k for k in dotted_keys(config) if k != key)])}"
+            )
     for section in ("model", "data", "optimizer", "trainer", "logger"):
         if not isinstance(config.get(section), Mapping) or "_target_" not in config[section]:
             raise UserError(f"{section}: the configuration names none; choose one with {section}=NAME.")

@@ -3,6 +3,7 @@
 import re
 
 from hydra.errors import MissingConfigException, OverrideParseException
+from omegaconf.errors import MissingMandatoryValue
 
 from cells.cli.yaml_comments import every_key, group_options, groups
 from cells.errors import did_you_mean
@@ -21,20 +22,21 @@ def one_sentence(error: Exception) -> str:
         if group:
             return f"{group}={option}: no such option; {did_you_mean(option, options)}"
     text = str(error)
-    unknown = re.search(r"Could not override '([^']+)'|full_key: (\S+)|Key '([^']+)' is not in struct", text)
-    if unknown and ("not in struct" in text or "No match in the defaults list" in text or "not in" in text):
-        name = next(found for found in unknown.groups() if found)
-        return f"{name.partition('=')[0]}: no such setting; {did_you_mean(name.partition('=')[0], _names())}"
-    missing = re.search(r"Missing mandatory value: (\S+)", text)
-    if missing:
+    unknown = re.match(r"Could not override '([^']+)'", text)
+    if unknown:
+        name = unknown.group(1)
+        return f"{name}: no such setting; {did_you_mean(name, [*groups(), *every_key()])}"
+    ambiguous = re.match(r"Ambiguous value for argument '([^']+)'", text)
+    if ambiguous:
+        key, _, values = ambiguous.group(1).partition("=")
         return (
-            f"{missing.group(1)}: this setting has no default; give it a value with {missing.group(1)}=VALUE."
+            f"{key}={values}: several values are a sweep, so add -m; one list is written '{key}=[{values}]'."
         )
-    return _first_line(error)
-
-
-def _names() -> list[str]:
-    return [*groups(), *every_key()]
+    if isinstance(error, MissingMandatoryValue):
+        key = error.full_key
+        return f"{key}: this setting has no default; give it a value with {key}=VALUE."
+    key = getattr(error, "full_key", None)
+    return f"{key}: {_first_line(error)}" if key else _first_line(error)
 
 
 def _first_line(error: Exception) -> str:

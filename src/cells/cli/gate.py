@@ -11,6 +11,7 @@ from typing import Any
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
@@ -19,7 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 from cells.cli import outcome
 from cells.cli.complaints import one_sentence
 from cells.errors import UserError
-from cells.folders import claim, claimed, is_finished, slug
+from cells.folders import claim, claimed, is_finished, make_folder, slug
 from cells.record import config_hash, read_record
 from cells.settings import parse_seeds
 
@@ -45,6 +46,7 @@ class Gate(Callback):
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         with _firmly():
+            _name_jobs_by_what_is_swept(config)
             jobs = _plan(config)
             for job in jobs:
                 _checked(job)
@@ -69,6 +71,7 @@ def _run_folder(config: DictConfig, plain: dict[str, Any]) -> Path:
     if _named_by_user(config, "hydra.run.dir"):
         folder = Path(config.hydra.run.dir)
         _refuse_foreign(folder, plain)
+        make_folder(folder)
         return folder
     choices = config.hydra.runtime.choices
     said = [o for o in config.hydra.overrides.task if not o.startswith(("model=", "data=", *_UNNAMED))]
@@ -78,6 +81,7 @@ def _run_folder(config: DictConfig, plain: dict[str, Any]) -> Path:
 
 def _sweep_folder(config: DictConfig, subfolders: list[str]) -> Path:
     if _named_by_user(config, "hydra.sweep.dir"):
+        make_folder(Path(config.hydra.sweep.dir))
         return Path(config.hydra.sweep.dir)
     root = Path(config.output_dir)
     name = slug(override for override in config.hydra.overrides.task if not override.startswith(_UNNAMED))
@@ -116,11 +120,8 @@ def _plan(config: DictConfig) -> list[DictConfig]:
     if not str(sweeper.get("_target_", "")).endswith(".BasicSweeper"):
         log.warning("This sweeper chooses its jobs as it goes, so each is checked only when it starts.")
         return []
-    said = [f"{key}={value}" for key, value in (sweeper.params or {}).items()]
     loader = GlobalHydra.instance().config_loader()
-    overrides = OverridesParser.create(config_loader=loader).parse_overrides(
-        [*said, *config.hydra.overrides.task]
-    )
+    overrides = _parsed(config)
     for override in overrides:
         if override.key_or_group == "seeds" and override.is_sweep_override():
             values = ",".join(map(str, override.sweep_string_iterator()))
@@ -130,6 +131,22 @@ def _plan(config: DictConfig) -> list[DictConfig]:
             )
     (jobs,) = BasicSweeper.split_arguments(overrides, max_batch_size=None)
     return [loader.load_sweep_config(config, [str(o) for o in job]) for job in jobs]
+
+
+def _parsed(config: DictConfig) -> list[Override]:
+    """What the sweeper is to vary, then what was said on the command line."""
+    varied = [f"{key}={value}" for key, value in (config.hydra.sweeper.params or {}).items()]
+    parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
+    return parser.parse_overrides([*varied, *config.hydra.overrides.task])
+
+
+def _name_jobs_by_what_is_swept(config: DictConfig) -> None:
+    """What all jobs share is said in the sweep's folder already."""
+    shared = [override.key_or_group for override in _parsed(config) if not override.is_sweep_override()]
+    key = "hydra.job.config.override_dirname.exclude_keys"
+    quoted = ",".join(_quoted(name) for name in [*OmegaConf.select(config, key), *shared])
+    with read_write(config), open_dict(config):
+        config.hydra.overrides.hydra.append(f"{key}=[{quoted}]")
 
 
 def _checked(config: DictConfig) -> dict[str, Any]:

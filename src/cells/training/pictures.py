@@ -77,6 +77,6 @@ def confusion_figure(predicted: np.ndarray, actual: np.ndarray, names: Sequence[
         for row, column in np.argwhere(counts > 0):
             colour = "white" if shares[row, column] > 0.5 else "black"
             axes.text(
-                column, row, str(counts[row, column]), ha="center", va="center", color=colour, fontsize=8
+                column, row, str(int(counts[row, column])), ha="center", va="center", color=colour, fontsize=8
             )
     return figure

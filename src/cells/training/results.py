@@ -71,10 +71,32 @@ def log_pictures(
                     predicted[:, columns],
                     actual[:, columns],
                     split.positions,
-                    f"{name} {content.unit}".strip(),
+                    name if content.unit in ("", name) else f"{name} [{content.unit}]",
                     title,
                 )
                 logger.log_figure(f"test/forecast/{name}", figure, step, run)
+
+
+def text_summary(record: Mapping[str, Any], network: str) -> str:
+    """Model and data in Markdown, for TensorBoard's text tab."""
+    model, data, metric = record["model"], record["data"], record["metric"]
+    splits = ", ".join(f"{count:,} {name}" for name, count in data["splits"].items())
+    seeds = ", ".join(str(replica["seed"]) for replica in record["replicas"])
+    lines = [
+        f"**{model['name']} on {data['name']}**, seeds {seeds}",
+        "",
+        f"- model: {model['parameters']:,} parameters a seed, loss {model['loss']}",
+        f"- data: {splits} sequences; inputs a step: {data['input_size']}, outputs: {data['output_size']}",
+        f"- metric: {metric['name']} ({metric['goal']}); weights chosen by val/{metric['monitor']}",
+        *([f"- {data['note']}"] if data["note"] else []),
+        "",
+        f"| baseline | {metric['name']} |",
+        "|---|---|",
+        *(f"| {name} | {scores[metric['name']]:.4g} |" for name, scores in data["baselines"].items()),
+        "",
+        *(f"    {line}" for line in network.splitlines()),
+    ]
+    return "\n".join(lines)
 
 
 def hyperparameters(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -208,6 +208,10 @@ def test_settings_that_contradict_each_other_are_refused_in_one_sentence_on_load
 
 
 def test_an_output_of_a_univariate_forecast_stands_beside_the_older_methods():
-    assert set(task("sine", **SMALL).content.baselines) == {"training mean", "last value", "linear autoregression"}
+    assert set(task("sine", **SMALL).content.baselines) == {
+        "training mean",
+        "last value",
+        "linear autoregression",
+    }
     assert set(task("adding", **SMALL).content.baselines) == {"training mean"}
     assert set(task("parity", **SMALL).content.baselines) == {"chance"}

@@ -109,11 +109,7 @@ def _read_bytes(file: Path, where: str, max_megabytes: float) -> tuple[bytes, st
             with gzip.open(io.BytesIO(raw)) as stream:  # read to the limit, however large it unpacks
                 raw = stream.read(limit + 1)
     except FileNotFoundError as error:
-        near = [other.name for other in file.parent.iterdir()] if file.parent.is_dir() else []
-        advice = (
-            did_you_mean(file.name, near) if near else f"the folder {str(file.parent)!r} is not there either."
-        )
-        raise UserError(f"{where}: no such file; {advice}") from error
+        raise UserError(f"{where}: no such file; {_other_files(file)}") from error
     except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"{where}: cannot be read: {error}.") from error
     if raw.startswith(ZIP_MAGIC):
@@ -121,6 +117,15 @@ def _read_bytes(file: Path, where: str, max_megabytes: float) -> tuple[bytes, st
     if len(raw) > limit:
         raise UserError(f"{where}: {_too_large(len(raw), max_megabytes)}")
     return raw, sha256
+
+
+def _other_files(missing: Path) -> str:
+    if not missing.parent.is_dir():
+        return f"the folder {str(missing.parent)!r} is not there either."
+    tables = [file.name for file in missing.parent.iterdir() if file.suffix in (missing.suffix, ".csv")]
+    if not tables:
+        return f"there is no {missing.suffix or '.csv'} file in {str(missing.parent)!r} at all."
+    return did_you_mean(missing.name, tables)
 
 
 def _too_large(size: int, max_megabytes: float) -> str:
