@@ -9,7 +9,7 @@ from cells.recurrent.adapter import ModuleCell
 from cells.recurrent.elman import ElmanCell
 from cells.recurrent.feedforward import FeedforwardCell
 from cells.recurrent.gru import GRUCell
-from cells.recurrent.initialization import initialize
+from cells.recurrent.initialization import initialize, spectral_radii
 from cells.recurrent.lstm import LSTMCell
 
 from .torch_twin import seeded
@@ -91,10 +91,30 @@ def test_chrono_sets_the_update_gate_of_a_gru():
     assert bias(cell, "n").abs().max() <= 2 / math.sqrt(5000)
 
 
+@pytest.mark.parametrize("make_cell", [ElmanCell, LSTMCell, GRUCell])
+@pytest.mark.parametrize("scheme", ["torch", "orthogonal"])
+def test_every_gate_s_block_gets_the_spectral_radius_asked_for(make_cell, scheme):
+    cell = initialized(make_cell(3, 20, 2), scheme=scheme, spectral_radius=1.3)
+    for block in cell.weight_hh.detach().split(20, dim=-1):
+        torch.testing.assert_close(spectral_radii(block), torch.full((2,), 1.3), rtol=1e-5, atol=0)
+        if scheme == "orthogonal":
+            torch.testing.assert_close(
+                block.mT @ block, 1.69 * torch.eye(20).expand(2, -1, -1), rtol=0, atol=1e-5
+            )
+
+
+def test_the_spectral_radius_is_known_of_a_rotation_and_of_one_matrix_beside_a_broken_one():
+    angle = torch.tensor(0.4)
+    rotation = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()]).view(2, 2)
+    broken = torch.tensor([[1.0, torch.nan], [0.0, 1.0]])
+    radii = spectral_radii(torch.stack([0.7 * rotation, broken, torch.tensor([[0.0, 5.0], [0.0, 0.0]])]))
+    torch.testing.assert_close(radii, torch.tensor([0.7, torch.nan, 0.0]), equal_nan=True)
+
+
 @pytest.mark.parametrize(
     ("make_cell", "settings"),
     [
-        (LSTMCell, {"scheme": "orthogonal", "forget_bias": 1.0}),
+        (LSTMCell, {"scheme": "orthogonal", "forget_bias": 1.0, "spectral_radius": 0.5}),
         (GRUCell, {"scheme": "chrono", "chrono_t_max": 50}),
         (lambda *sizes: ElmanCell(*sizes, nonlinearity="relu"), {"scheme": "identity"}),
         (lambda *sizes: ModuleCell(*sizes, module=nn.GRUCell), {"scheme": "torch"}),
@@ -124,6 +144,7 @@ def test_replica_r_starts_as_the_single_run_with_its_seed(make_cell, settings):
         (LSTMCell(2, 3, bias=False), {"forget_bias": 1.0}, "set bias=true"),
         (ElmanCell(2, 3), {"forget_bias": 1.0}, "ElmanCell has none"),
         (FeedforwardCell(2, 3), {"scheme": "orthogonal"}, "weight_hh"),
+        (FeedforwardCell(2, 3), {"spectral_radius": 0.5}, "spectral_radius needs a weight_hh"),
         (ModuleCell(2, 3, module=nn.GRUCell), {"scheme": "orthogonal"}, "weight_hh"),
         (LSTMCell(2, 3), {"scheme": "ortogonal"}, "did you mean 'orthogonal'"),
     ],

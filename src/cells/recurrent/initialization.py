@@ -20,6 +20,7 @@ def initialize(
     scheme: str = "torch",
     forget_bias: float | None = None,
     chrono_t_max: float | None = None,
+    spectral_radius: float | None = None,
 ) -> None:
     """Draw a cell's parameters anew.
 
@@ -38,6 +39,8 @@ def initialize(
         forget_bias: bias of the keep gate, the sum of bias_ih and bias_hh: of LSTM's forget gate f, of GRU's
             update gate z. 1 or 2 keeps memory at the start (Jozefowicz, Zaremba & Sutskever, ICML 2015).
         chrono_t_max: T_max in time steps, more than 2; read by "chrono" alone.
+        spectral_radius: scale each gate's block of weight_hh to this spectral radius, above 0. With
+            "orthogonal", which has radius 1, that is the block's gain.
 
     Raises:
         UserError: the scheme does not suit the cell, or the arguments not one another.
@@ -56,16 +59,28 @@ def initialize(
         _chrono(cell, generators, chrono_t_max)
     if forget_bias is not None:
         _set_bias(cell, cell.keep_gate, forget_bias, "forget_bias")
+    if spectral_radius is not None:
+        for block in _square_blocks(cell, "spectral_radius").split(cell.hidden_size, dim=-1):
+            block.mul_((spectral_radius / spectral_radii(block)).view(-1, 1, 1))
+
+
+def spectral_radii(matrices: Tensor) -> Tensor:
+    """The largest absolute eigenvalue of each square matrix, (R, H, H) → (R,); NaN where one is not finite."""
+    finite = matrices.isfinite().all(-1).all(-1)
+    # On the CPU in float64: CUDA may have no eigenvalues to offer, and NaN makes LAPACK refuse the whole stack.
+    safe = matrices.detach().where(finite.view(-1, 1, 1), 0.0).double().cpu()
+    radii = torch.linalg.eigvals(safe).abs().amax(-1).to(matrices)
+    return radii.where(finite, torch.nan)
 
 
 def _orthogonal(cell: Cell, generators: Sequence[Generator]) -> None:
-    for weight, generator in zip(_square_blocks(cell, "orthogonal"), generators, strict=True):
+    for weight, generator in zip(_square_blocks(cell, "init=orthogonal"), generators, strict=True):
         for block in weight.split(cell.hidden_size, dim=-1):
             nn.init.orthogonal_(block, generator=generator)
 
 
 def _identity(cell: Cell, generators: Sequence[Generator]) -> None:
-    weight_hh = _square_blocks(cell, "identity")
+    weight_hh = _square_blocks(cell, "init=identity")
     name = type(cell).__name__
     if weight_hh.shape[-1] != cell.hidden_size:
         raise UserError(f"init=identity is for a cell without gates, such as elman; {name} has gates.")
@@ -92,7 +107,7 @@ def _chrono(cell: Cell, generators: Sequence[Generator], t_max: float | None) ->
         _set_bias(cell, cell.write_gate, -steps.log(), "init=chrono")
 
 
-def _square_blocks(cell: Cell, scheme: str) -> Tensor:
+def _square_blocks(cell: Cell, setting: str) -> Tensor:
     """The cell's weight_hh, which has to consist of blocks H × H."""
     weight_hh, size = getattr(cell, "weight_hh", None), cell.hidden_size
     if isinstance(weight_hh, Tensor) and weight_hh.dim() == 3:
@@ -100,8 +115,8 @@ def _square_blocks(cell: Cell, scheme: str) -> Tensor:
         if rows == size and columns % size == 0:
             return weight_hh
     raise UserError(
-        f"init={scheme} needs a weight_hh of shape (replicas, hidden_size, gates · hidden_size), "
-        f"which {type(cell).__name__} does not have; use init=torch."
+        f"{setting} needs a weight_hh of shape (replicas, hidden_size, gates · hidden_size), which "
+        f"{type(cell).__name__} does not have; use init=torch and leave spectral_radius out."
     )
 
 

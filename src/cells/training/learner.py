@@ -38,6 +38,7 @@ class Learner(LightningModule):
         init: how recurrent layers are initialised, see `cells.recurrent.initialization`.
         forget_bias: initial bias of the LSTM's forget gate; None leaves it to `init`.
         chrono_t_max: longest time dependency for init=chrono.
+        spectral_radius: scale each gate's block of recurrent weights to it at the start; None leaves them.
         loss: "auto" is squared error for real targets, cross-entropy for classes.
         engine: how layers are unrolled, see `cells.recurrent.engines`.
         optimizer: makes the optimiser from the parameters; elementwise ones only.
@@ -63,6 +64,7 @@ class Learner(LightningModule):
         init: Literal["torch", "orthogonal", "identity", "chrono"] = "torch",
         forget_bias: float | None = None,
         chrono_t_max: PositiveFloat | None = None,
+        spectral_radius: PositiveFloat | None = None,
         loss: Literal["auto", "mse", "mae", "cross_entropy"] = "auto",
         engine: str = "auto",
         optimizer: Callable[[Any], Optimizer],
@@ -108,7 +110,11 @@ class Learner(LightningModule):
         self.readout = Readout(self.network.output_size, content.output_size, replicas)
         generators = [torch.Generator().manual_seed(seed) for seed in self.seeds]
         self.network.reset_parameters(
-            generators, scheme=init, forget_bias=forget_bias, chrono_t_max=chrono_t_max
+            generators,
+            scheme=init,
+            forget_bias=forget_bias,
+            chrono_t_max=chrono_t_max,
+            spectral_radius=spectral_radius,
         )
         self.readout.reset_parameters(generators)
         self.target_std: Tensor | None
