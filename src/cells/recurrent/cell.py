@@ -131,6 +131,13 @@ class Cell(nn.Module, ABC):
             state: tensors of shape (R, B, …) by name.
         """
 
+    def gate_values(self, projected: Tensor, state: State) -> dict[str, Tensor]:
+        """What a step multiplies with: each gate's values in (0, 1), (R, B, H), by name. Only diagnostics ask.
+
+        Args: as of `step`.
+        """
+        return {}
+
     unroll: Callable[[Tensor, State, Tensor | None], tuple[Tensor, State]] | None = None
     """Optional: the cell's own way through whole sequences, (projected, state, lengths) → (outputs, state).
 

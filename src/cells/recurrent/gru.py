@@ -53,3 +53,10 @@ class GRUCell(Cell):
         keep = (z + z_h).sigmoid()
         content = (n + (r + r_h).sigmoid() * n_h).tanh()
         return {"h": content + keep * (h - content)}
+
+    def gate_values(self, projected: Tensor, state: State) -> dict[str, Tensor]:
+        recurrent = state["h"] @ self.weight_hh
+        if self.bias_hh is not None:
+            recurrent = recurrent + self.bias_hh
+        r, z, _ = (projected + recurrent).sigmoid().chunk(3, dim=-1)
+        return {"r": r, "z": z}

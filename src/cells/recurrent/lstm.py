@@ -53,3 +53,7 @@ class LSTMCell(Cell):
         i, f, g, o = (projected + state["h"] @ self.weight_hh).chunk(4, dim=-1)
         c = f.sigmoid() * state["c"] + i.sigmoid() * g.tanh()
         return {"h": o.sigmoid() * c.tanh(), "c": c}
+
+    def gate_values(self, projected: Tensor, state: State) -> dict[str, Tensor]:
+        i, f, _, o = (projected + state["h"] @ self.weight_hh).sigmoid().chunk(4, dim=-1)
+        return {"i": i, "f": f, "o": o}

@@ -1,0 +1,65 @@
+"""The states that a network passes through, each of them a node of the graph that gradients flow through.
+
+The trap here: `retain_grad` on the outputs of a layer gives the *direct* gradient, from the loss at that step
+alone, because later steps do not read those outputs. On the reference engine they read the states kept here.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import cast
+
+from torch import Tensor
+
+from cells.recurrent.cell import Cell, State
+from cells.recurrent.layer import RecurrentNetwork
+
+
+@dataclass
+class Trajectory:
+    """What one cell went through over T steps, in the order in which it read them.
+
+    Attributes:
+        projected: what each step was given of the input, T tensors (R, B, …).
+        before: the state each step started from, T of them.
+        after: the state after the last step.
+    """
+
+    projected: list[Tensor] = field(default_factory=list)
+    before: list[State] = field(default_factory=list)
+    after: State = field(default_factory=dict)
+
+    def states(self, name: str) -> list[Tensor]:
+        """One tensor of the state, (R, B, …), after each of the T steps."""
+        return [state[name] for state in (*self.before[1:], self.after)]
+
+
+@contextmanager
+def recorded(network: RecurrentNetwork) -> Iterator[dict[str, Trajectory]]:
+    """While open, the network runs on the reference engine and keeps what it goes through, cell name → trajectory.
+
+    Run it once: a second pass is appended to the first.
+    """
+    trajectories = {name: Trajectory() for name in network.cells}
+    engine, network.engine_name = network.engine_name, "reference"
+    for name, cell in network.cells.items():
+        setattr(cell, "step", _recording(cast(Cell, cell), trajectories[name]))  # noqa: B010 (mypy)
+    try:
+        yield trajectories
+    finally:
+        network.engine_name = engine
+        for cell in network.cells.values():
+            delattr(cell, "step")  # the class's own step is behind it
+
+
+def _recording(cell: Cell, trajectory: Trajectory) -> Callable[[Tensor, State], State]:
+    step = cell.step
+
+    def recording(projected: Tensor, state: State) -> State:
+        trajectory.projected.append(projected)
+        trajectory.before.append(state)
+        # Where sequences differ in length, this is held back for the short ones: their last state was kept before.
+        trajectory.after = step(projected, state)
+        return trajectory.after
+
+    return recording
