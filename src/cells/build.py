@@ -85,6 +85,12 @@ def build(config: Mapping[str, Any]) -> Parts:
     if training.overfit_batches:
         content = _first_rows(content, training.overfit_batches * datamodule.batch_size)
     datamodule.content = content
+    batch, processes = min(datamodule.batch_size, len(content.train)), process_count(training)
+    if batch < processes:
+        raise UserError(
+            f"trainer.devices={training.devices}: {processes} processes cannot share a batch of {batch} sequences; use "
+            "fewer, or raise data.batch_size."
+        )
     try:
         total_steps = training.total_steps(datamodule.steps_per_epoch)
     except ValueError as error:
@@ -202,25 +208,36 @@ def _check_checkpoint(path: Path, learner: Learner, total_steps: int) -> None:
 
 
 def _check_devices(training: TrainerSettings) -> None:
+    asked, processes = training.devices, process_count(training)
+    if isinstance(asked, list) and (training.accelerator != "gpu" or not asked):
+        raise UserError(
+            f"trainer.devices={asked}: a list names graphics cards, for trainer=gpu; give a number of processes."
+        )
     if training.accelerator == "gpu":
         there = torch.cuda.device_count()
-        asked = training.devices
         if there == 0:
             raise UserError(
                 "trainer.accelerator=gpu: PyTorch finds no GPU here; choose trainer=cpu, or install a CUDA build of "
                 "torch."
             )
-        if resolve_device_count(asked) > there or (isinstance(asked, list) and max(asked) >= there):
+        if device_count(training) > there or (isinstance(asked, list) and max(asked) >= there):
             raise UserError(f"trainer.devices={asked}: PyTorch finds {there} here, numbered from 0.")
-    if training.strategy != "ddp" and resolve_device_count(training.devices) * training.num_nodes > 1:
+    if training.strategy != "ddp" and processes > 1:
         several = "ddp_cpu" if training.accelerator == "cpu" else "ddp"
+        key = "devices" if training.num_nodes == 1 else "num_nodes"
         raise UserError(
-            f"trainer.devices={training.devices}: several devices need trainer.strategy=ddp; choose trainer={several}."
+            f"trainer.{key}={getattr(training, key)}: several processes need trainer.strategy=ddp; choose "
+            f"trainer={several}."
         )
 
 
-def resolve_device_count(devices: int | str | list[int]) -> int:
-    """How many devices of one machine a `trainer.devices` means."""
-    if devices == "auto":
-        return max(1, torch.cuda.device_count())
-    return len(devices) if isinstance(devices, list) else int(devices)
+def device_count(training: TrainerSettings) -> int:
+    """How many devices of one machine `trainer.devices` means."""
+    if training.devices == "auto":
+        return 1 if training.accelerator == "cpu" else max(1, torch.cuda.device_count())
+    return len(training.devices) if isinstance(training.devices, list) else int(training.devices)
+
+
+def process_count(training: TrainerSettings) -> int:
+    """How many processes train together, one a device, over all machines."""
+    return device_count(training) * training.num_nodes

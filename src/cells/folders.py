@@ -22,7 +22,7 @@ def slug(parts: Iterable[str]) -> str:
     readable = re.sub(r"[^A-Za-z0-9=.,_+-]+", "-", text)
     readable = re.sub(r"(^|[=,])[-.]+", r"\1", readable).strip("-.,")
     digest = hashlib.sha256(text.encode()).hexdigest()[:6]
-    return f"{readable[: SLUG_LENGTH - 7].rstrip('-.,')}-{digest}"
+    return f"{readable[: SLUG_LENGTH - 7].rstrip('-.,') or 'default'}-{digest}"
 
 
 def claim(root: Path, name: str) -> Path:

@@ -14,7 +14,7 @@ import yaml
 from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.strategies import DDPStrategy
 
-from cells.build import Parts, build, resolve_device_count
+from cells.build import Parts, build, device_count, process_count
 from cells.environment import describe_environment, peak_memory_bytes
 from cells.errors import UserError
 from cells.record import SCHEMA_VERSION, config_hash, read_record, write_record
@@ -167,15 +167,16 @@ class Run:
     @contextlib.contextmanager
     def _processes(self) -> Iterator[None]:
         training = self._parts.training
-        devices = resolve_device_count(training.devices)
-        if training.strategy != "ddp" or devices * training.num_nodes == 1 or started_by_a_launcher():
+        if training.strategy != "ddp" or process_count(training) == 1 or started_by_a_launcher():
             yield
             return
         # The others start from the same checkpoint as this one.
         shared = self._folder / ".config-of-processes.yaml"
         _write_yaml(shared, self._record["config"] | {"ckpt_path": self._checkpoint})
         try:
-            with LocalProcesses(shared, devices, training.num_nodes, training.accelerator == "cpu"):
+            with LocalProcesses(
+                shared, device_count(training), training.num_nodes, training.accelerator == "cpu"
+            ):
                 yield
         finally:
             shared.unlink()

@@ -19,6 +19,13 @@ from cells.errors import UserError, did_you_mean
 ALLOWED_MODULES = ("cells", "torch.optim", "pytorch_lightning.callbacks")
 """Modules whose classes a configuration may name. Others have to be trusted by the user (`trusted_modules`)."""
 
+PLAINER = {
+    "tuple_type": "a list is needed, written [a,b]",
+    "list_type": "a list is needed, written [a,b]",
+    "missing": "too few values",
+}
+"""What pydantic says in Python's terms, said in the command line's."""
+
 _ANY_TYPE = ConfigDict(arbitrary_types_allowed=True)
 
 
@@ -115,7 +122,8 @@ def _converted(value: Any, annotation: Any, where: str) -> Any:
     try:
         return adapter.validate_python(value)
     except ValidationError as error:
-        message = error.errors()[0]["msg"]
+        first = error.errors()[0]
+        message = PLAINER.get(first["type"], first["msg"])
         raise UserError(f"{where}={value}: {message[0].lower()}{message[1:]}.") from error
 
 

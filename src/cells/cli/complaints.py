@@ -5,7 +5,7 @@ import re
 from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf.errors import MissingMandatoryValue
 
-from cells.cli.yaml_comments import every_key, group_options, groups
+from cells.cli.yaml_comments import every_key, group_options, groups, keys
 from cells.errors import did_you_mean
 
 
@@ -13,8 +13,8 @@ def one_sentence(error: Exception) -> str:
     """What is wrong, where, and what to do."""
     if isinstance(error, OverrideParseException):
         return (
-            f"{error.override!r} is not of the form key=value ({_first_line(error)}); put values with special "
-            "characters in quotes, such as 'data.target=\"PM 2.5\"'."
+            f"{error.override!r} is not of the form key=value; put values with special characters in quotes, such as "
+            "'data.target=\"PM 2.5\"'."
         )
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, option = str(error.missing_cfg_file).rpartition("/")
@@ -24,19 +24,31 @@ def one_sentence(error: Exception) -> str:
     text = str(error)
     unknown = re.match(r"Could not override '([^']+)'", text)
     if unknown:
-        name = unknown.group(1)
-        return f"{name}: no such setting; {did_you_mean(name, [*groups(), *every_key()])}"
+        return _no_such_setting(unknown.group(1))
     ambiguous = re.match(r"Ambiguous value for argument '([^']+)'", text)
     if ambiguous:
         key, _, values = ambiguous.group(1).partition("=")
         return (
             f"{key}={values}: several values are a sweep, so add -m; one list is written '{key}=[{values}]'."
         )
+    twice = re.match(r"Multiple values for (\S+)\.", text)
+    if twice:
+        return f"{twice.group(1)}: an option is chosen already; write {twice.group(1)}=OPTION, without a +."
     if isinstance(error, MissingMandatoryValue):
         key = error.full_key
         return f"{key}: this setting has no default; give it a value with {key}=VALUE."
     key = getattr(error, "full_key", None)
     return f"{key}: {_first_line(error)}" if key else _first_line(error)
+
+
+def _no_such_setting(name: str) -> str:
+    if name.startswith("hydra."):
+        return f"{name}: Hydra has no such setting; python train.py --cfg hydra lists them."
+    group = name.partition(".")[0]
+    owners = [option for option in group_options(group) if name in [key.name for key in keys(group, option)]]
+    if owners:
+        return f"{name}: what is chosen has no such setting; it belongs to {group}={' | '.join(owners)}."
+    return f"{name}: no such setting; {did_you_mean(name, [*groups(), *every_key()])}"
 
 
 def _first_line(error: Exception) -> str:

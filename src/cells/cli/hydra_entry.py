@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from cells.cli import EXIT_INTERRUPTED, EXIT_REFUSED, outcome
+from cells.cli.arguments import understood
 from cells.cli.complaints import one_sentence
 from cells.cli.gate import Refused
 from cells.cli.own_cells import offer_own_cells
@@ -30,7 +31,7 @@ def call_hydra(arguments: list[str]) -> int:
     # Hydra would print its errors with a hint at this variable and exit by itself; so they come here instead.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
-        sys.argv[1:] = offer_own_cells(arguments)
+        sys.argv[1:] = offer_own_cells(understood(arguments))
         run_task()
     except Refused as refusal:
         print(refusal, file=sys.stderr)

@@ -80,7 +80,7 @@ def _class(path: str) -> type:
         ) from error
     found = getattr(module, name, None)
     if not inspect.isclass(found):
-        classes = [name for name, value in vars(module).items() if inspect.isclass(value)]
+        classes = [n for n, value in vars(module).items() if inspect.isclass(value) and not n.startswith("_")]
         raise UserError(f"model={path}: {module_name} has no class {name!r}; {did_you_mean(name, classes)}")
     return found
 

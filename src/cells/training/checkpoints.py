@@ -47,10 +47,11 @@ def read_checkpoint(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
     try:
         checkpoint = torch.load(path, map_location=map_location or "cpu", weights_only=True)
     except Exception as error:  # torch.load fails in many ways on a file that is not its own
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UserError(f"ckpt_path={path}: not a readable checkpoint ({reason}).") from error
+        raise UserError(f"ckpt_path={path}: not a checkpoint, or not a whole one; give …/{LAST}.") from error
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
-        raise UserError(f"ckpt_path={path}: not a checkpoint of this program (it holds no model weights).")
+        raise UserError(
+            f"ckpt_path={path}: not a checkpoint of this program; give …/{LAST} of one of its runs."
+        )
     return checkpoint
 
 

@@ -1,0 +1,68 @@
+"""The command line called within the test's own process: seconds less than starting Python and torch each time."""
+
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from cells.cli import main, outcome
+
+SMALL = (
+    "data=adding",
+    "data.length=5",
+    "data.train_size=64",
+    "data.val_size=32",
+    "data.test_size=32",
+    "trainer.max_steps=4",
+    "trainer.val_every_steps=2",
+    "logger=csv",
+)
+"""A training of milliseconds."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a call of the program left behind: its exit code and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+Program = Callable[..., Answer]
+
+
+@pytest.fixture
+def program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Program]:
+    """`program("model=gru", …)` is `python train.py model=gru …`, called in a folder of the test's own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")  # set by the program; to be gone after the test
+    handlers, level = logging.root.handlers[:], logging.root.level
+
+    def called(*arguments: str) -> Answer:
+        monkeypatch.setattr(sys, "argv", ["train.py", *arguments])
+        for name, value in (
+            ("sweep_folder", None),
+            ("sweep_jobs", []),
+            ("stopped", False),
+            ("_single", None),
+        ):
+            monkeypatch.setattr(outcome, name, value)
+        capsys.readouterr()
+        code = main()
+        printed = capsys.readouterr()
+        return Answer(code, printed.out, printed.err)
+
+    yield called
+    for handler in set(logging.root.handlers) - set(handlers):
+        handler.close()  # the log file of the last run
+    logging.root.handlers, logging.root.level = handlers, level
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None) or "").startswith(str(tmp_path)):
+            del sys.modules[name]  # modules that the test wrote
