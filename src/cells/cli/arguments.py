@@ -16,7 +16,7 @@ def understood(arguments: list[str]) -> list[str]:
         UserError: no such flag, or a group is given something that is no name.
     """
     parser = get_args_parser()
-    parser.error = _refuse_flag
+    parser.error = _refuse_flag  # type: ignore[method-assign]
     overrides = parser.parse_intermixed_args(arguments).overrides
     for override in OverridesParser.create().parse_overrides(overrides):
         group = override.key_or_group
