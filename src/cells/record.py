@@ -1,4 +1,7 @@
-"""What a run leaves behind and everyone else reads: `record.json`, written atomically, read without importing torch."""
+"""What a run leaves behind and everyone else reads: `record.json`, written atomically, read without importing torch.
+
+Its fields are those of `record_schema.json`.
+"""
 
 import hashlib
 import json
@@ -13,9 +16,7 @@ RECORD_NAME = "record.json"
 
 Status = Literal["running", "completed", "diverged", "interrupted", "failed"]
 
-UNHASHED_KEYS = frozenset(
-    {"seeds", "output_dir", "resume", "logger", "debug", "experiment", "trusted_modules"}
-)
+UNHASHED_KEYS = frozenset({"seeds", "output_dir", "resume", "logger", "diagnostics", "trusted_modules"})
 UNHASHED_TRAINER_KEYS = frozenset({"log_every_steps", "checkpoint_every_steps"})
 """Parts of a configuration that do not change what a replica's result is."""
 
