@@ -17,6 +17,7 @@ from cells.errors import UserError
 from cells.settings import Settings, read_settings
 from cells.targets import instantiate, locate
 from cells.training.checkpoints import read_checkpoint
+from cells.training.diagnosis import Diagnosis
 from cells.training.learner import Learner
 from cells.training.logger import ReplicaLogger
 from cells.training.settings import TrainerSettings
@@ -44,6 +45,7 @@ class Parts:
     learner: Learner
     total_steps: int
     callbacks: list[Callback]
+    diagnosis: Diagnosis | None
 
     @property
     def content(self) -> SequenceData:
@@ -110,7 +112,8 @@ def build(config: Mapping[str, Any]) -> Parts:
     _try_optimizer(learner, settings)
     if settings.ckpt_path is not None:
         _check_checkpoint(Path(settings.ckpt_path), learner, total_steps)
-    return Parts(settings, training, datamodule, learner, total_steps, _callbacks(settings))
+    diagnosis = instantiate(settings.diagnostics, "diagnostics", trusted) if settings.diagnostics else None
+    return Parts(settings, training, datamodule, learner, total_steps, _callbacks(settings), diagnosis)
 
 
 @lru_cache(maxsize=1)

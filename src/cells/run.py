@@ -157,6 +157,11 @@ class Run:
 
         save_predictions(self._folder, learner, parts.content)
         log_pictures(self._logger, learner, parts.content, self._tracker.replicas, parts.total_steps)
+        if parts.diagnosis:
+            has_weights = [score is not None for score in tested]
+            self._record["diagnostics"] = parts.diagnosis.conclude(
+                learner, parts.datamodule, has_weights, self._folder, self._logger, parts.total_steps
+            )
         self._logger.log_results(
             hyperparameters(self._record),
             [{f"test/{name}": value for name, value in (score or {}).items()} for score in tested],
@@ -226,7 +231,9 @@ def _callbacks(parts: Parts, tracker: ReplicaTracker, folder: Path) -> list[Call
     interval = parts.training.validation_interval(parts.datamodule.steps_per_epoch)
     label = f"{model_name(parts)} on {parts.content.name}"
     progress = ProgressDisplay(label, parts.total_steps, parts.monitor)
-    return [tracker, writer, Interrupts(writer, interval), StepClock(), progress, *parts.callbacks]
+    diagnosis = [parts.diagnosis] if parts.diagnosis else []
+    own = [tracker, writer, Interrupts(writer, interval), StepClock(), progress, *diagnosis]
+    return [*own, *parts.callbacks]
 
 
 def _tracker(parts: Parts) -> ReplicaTracker:

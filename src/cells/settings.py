@@ -21,6 +21,7 @@ class Settings:
     logger: Mapping[str, Any]
     scheduler: Mapping[str, Any] | None = None
     callbacks: Mapping[str, Any] | None = None
+    diagnostics: Mapping[str, Any] | None = None
     seeds: tuple[int, ...] = (0,)
     engine: str = "auto"
     resume: bool = False

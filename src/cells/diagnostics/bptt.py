@@ -90,7 +90,7 @@ def contributions_figure(terms: Terms) -> Figure:
         ylabel="norm of the contribution",
         title="Counting: what each step adds to the gradient",
     )
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.set_xticks(range(len(terms.W_x)))
     axes.legend()
     return figure
 

@@ -59,8 +59,9 @@ def by_lag(norms: Tensor, read_at: Tensor) -> Tensor:
         (R, K) with K = T; NaN at lags that no sequence has.
     """
     step = read_at.unsqueeze(-1) - torch.arange(norms.shape[-1], device=norms.device)
-    aligned = norms.gather(-1, step.clamp(min=0))
-    return aligned.where(step >= 0, torch.nan).nanmean(1)
+    there = step >= 0
+    aligned = norms.gather(-1, step.clamp(min=0)).where(there, 0.0)
+    return aligned.sum(1) / there.sum(1)
 
 
 def decay_per_step(curves: Tensor) -> Tensor:

@@ -41,7 +41,8 @@ def lyapunov_exponents(cell: Cell, trajectory: Trajectory, count: int) -> Tensor
     for projected, state in zip(trajectory.projected, trajectory.before, strict=True):
         frame, stretch = torch.linalg.qr(_pushed(cell, projected, state, frame))
         logs.append(stretch.diagonal(dim1=-2, dim2=-1).abs().log())
-    return torch.stack(logs[len(logs) // 4 :]).mean((0, 2))
+    exponents = torch.stack(logs[len(logs) // 4 :]).mean((0, 2))
+    return exponents.sort(descending=True).values  # a short trajectory may leave them slightly out of order
 
 
 def _pushed(cell: Cell, projected: Tensor, state: State, frame: Tensor) -> Tensor:
@@ -49,7 +50,7 @@ def _pushed(cell: Cell, projected: Tensor, state: State, frame: Tensor) -> Tenso
 
     def push(direction: Tensor) -> Tensor:
         tangent = _as_state(direction, state)
-        _, moved = jvp(lambda old: cell.step(projected, old), (state,), (tangent,))
+        moved = jvp(lambda old: cell.step(projected, old), (state,), (tangent,))[1]
         return torch.cat([moved[name].flatten(2) for name in state], dim=-1)
 
     return vmap(push, in_dims=-1, out_dims=-1)(frame)

@@ -33,6 +33,15 @@ class Trajectory:
         """One tensor of the state, (R, B, …), after each of the T steps."""
         return [state[name] for state in (*self.before[1:], self.after)]
 
+    def part(self, sequences: int, steps: int) -> "Trajectory":
+        """The first sequences' first steps."""
+
+        def cut(state: State) -> State:
+            return {name: tensor[:, :sequences] for name, tensor in state.items()}
+
+        states = [cut(state) for state in (*self.before, self.after)[: steps + 1]]
+        return Trajectory([x[:, :sequences] for x in self.projected[:steps]], states[:-1], states[-1])
+
 
 @contextmanager
 def recorded(network: RecurrentNetwork) -> Iterator[dict[str, Trajectory]]:

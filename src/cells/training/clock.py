@@ -1,12 +1,15 @@
-"""How long a training step takes, validation apart."""
+"""How long a training step takes, validation and diagnostics apart."""
 
 import time
+from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from cells.training.diagnosis import Diagnosis
+
 
 class StepClock(Callback):
-    """Measures the time of training without its validations, and the steps it was spent on."""
+    """Measures the time of training without its validations and diagnostics, and the steps it was spent on."""
 
     def __init__(self) -> None:
         self._started_at = self._validating_since = 0.0
@@ -32,5 +35,7 @@ class StepClock(Callback):
         self._read(trainer)
 
     def _read(self, trainer: Trainer) -> None:
-        self._seconds = time.perf_counter() - self._started_at - self._validation_seconds
+        callbacks: list[Any] = trainer.callbacks  # type: ignore[attr-defined]
+        looking = sum(callback.seconds for callback in callbacks if isinstance(callback, Diagnosis))
+        self._seconds = time.perf_counter() - self._started_at - self._validation_seconds - looking
         self._steps = trainer.global_step - self._first_step

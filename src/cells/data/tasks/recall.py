@@ -43,29 +43,30 @@ class Recall(SyntheticDataModule):
     lag: PositiveInt | None = None
 
     @property
-    def _lags(self) -> range:
+    def lags(self) -> range:
+        """The lags asked for, one an output."""
         return range(self.lag, self.lag + 1) if self.lag else range(1, self.max_lag + 1)
 
     def facts(self) -> Facts:
         return Facts(
             target_kind="real",
             target_at="every",
-            output_size=len(self._lags),
+            output_size=len(self.lags),
             metric=Metric("mse", "min"),
             chance=1.0,
-            output_names=tuple(f"{lag} step{'s' if lag > 1 else ''} ago" for lag in self._lags),
+            output_names=tuple(f"{lag} step{'s' if lag > 1 else ''} ago" for lag in self.lags),
         )
 
     def generate(self, size: int, rng: np.random.Generator) -> Split:
-        if self._lags[-1] >= self.length:
+        if self.lags[-1] >= self.length:
             key = "lag" if self.lag else "max_lag"
             raise UserError(
-                f"data.{key}={self._lags[-1]}: sequences of data.length={self.length} have no input that "
+                f"data.{key}={self.lags[-1]}: sequences of data.length={self.length} have no input that "
                 "long ago; choose a shorter lag or longer sequences."
             )
         bound = np.sqrt(3.0)  # U(−√3, √3) has variance 1
         values = rng.uniform(-bound, bound, (size, self.length)).astype(np.float32)
-        targets = np.full((size, self.length, len(self._lags)), np.nan, dtype=np.float32)
-        for output, lag in enumerate(self._lags):
+        targets = np.full((size, self.length, len(self.lags)), np.nan, dtype=np.float32)
+        for output, lag in enumerate(self.lags):
             targets[:, lag:, output] = values[:, :-lag]
         return Split(torch.from_numpy(values[:, :, None]), torch.from_numpy(targets))
