@@ -9,6 +9,8 @@ from cells.cli.yaml_comments import (
     group_options,
     groups,
     keys,
+    own_keys,
+    shared_file,
     top_level_keys,
 )
 
@@ -66,7 +68,7 @@ def reference() -> str:
     lines = [
         "# Configuration reference",
         "",
-        "Every option and every setting, from the comments in `conf/`. Made by",
+        "Every option (`GROUP=OPTION`) and every setting (`KEY=VALUE`), made from the comments in `conf/` by",
         "`python -m cells.cli.help > docs/configuration.md`; a test keeps it up to date.",
         "",
         "## Settings outside all groups",
@@ -74,17 +76,27 @@ def reference() -> str:
         *_table(top_level_keys()),
     ]
     for group in groups():
+        options = group_options(group)
         lines += ["", f"## `{group}=`", "", "| option | what it is |", "|---|---|"]
-        for option in group_options(group):
+        for option in options:
             default = " (default)" if option == default_option(group) else ""
             lines.append(f"| `{option}`{default} | {_cell(description(group, option))} |")
         if group in ("experiment", "debug"):
             continue
-        for option in group_options(group):
-            settings = keys(group, option)
+        for shared in sorted({shared_file(group, option) for option in options} - {""}):
+            lines += ["", f"### {_heirs(group, shared)}", "", f"{description(group, shared)}."]
+            lines += ["", *_table(keys(group, shared))]
+        for option in options:
+            settings = own_keys(group, option)
             if settings:
                 lines += ["", f"### `{group}={option}`", "", *_table(settings)]
     return "\n".join(lines) + "\n"
+
+
+def _heirs(group: str, shared: str) -> str:
+    """Which options take over the settings of a shared file, as a heading."""
+    heirs = [option for option in group_options(group) if shared_file(group, option) == shared]
+    return f"Every `{group}=`" if heirs == group_options(group) else f"`{group}=` {', '.join(heirs)}"
 
 
 def _row(group: str, option: str, meaning: str) -> str:

@@ -62,12 +62,25 @@ def description(group: str, option: str) -> str:
     return ""
 
 
+def shared_file(group: str, option: str) -> str:
+    """The file whose settings an option takes over, `_network`; an empty name if there is none."""
+    found = re.search(r"^defaults: \[(_\w+), _self_\]", "\n".join(_lines(group, option)), flags=re.MULTILINE)
+    return found.group(1) if found else ""
+
+
 def keys(group: str, option: str) -> list[Key]:
-    """The commented settings of an option, those it inherits from the group's shared file first."""
-    found: dict[str, Key] = {}
-    shared = re.search(r"^defaults: \[(_\w+), _self_\]", "\n".join(_lines(group, option)), flags=re.MULTILINE)
-    if shared:
-        found = {key.name: key for key in keys(group, shared.group(1))}
+    """The commented settings of an option, those it takes over from the group's shared file first."""
+    shared = shared_file(group, option)
+    taken_over = keys(group, shared) if shared else []
+    every = {key.name: key for key in taken_over} | {key.name: key for key in own_keys(group, option)}
+    return list(every.values())
+
+
+def own_keys(group: str, option: str) -> list[Key]:
+    """The commented settings in an option's own file; one of the shared file's may go without a comment."""
+    shared = shared_file(group, option)
+    comments = {key.name: key.comment for key in keys(group, shared)} if shared else {}
+    found = []
     path: list[str] = []
     for line in _lines(group, option):
         match = _KEY.match(line)
@@ -76,10 +89,10 @@ def keys(group: str, option: str) -> list[Key]:
         depth = len(match["indent"]) // 2
         path = [*path[:depth], match["key"]]
         name = ".".join([group, *path])
-        comment = match["comment"] or (found[name].comment if name in found else "")
+        comment = match["comment"] or comments.get(name, "")
         if comment and match["value"]:
-            found[name] = Key(name, match["value"], comment)
-    return list(found.values())
+            found.append(Key(name, match["value"], comment))
+    return found
 
 
 def top_level_keys() -> list[Key]:
