@@ -8,8 +8,10 @@ pydantic), so that a mistake is told in one sentence before anything is trained.
 import functools
 import importlib
 import inspect
+import traceback
 import typing
 from collections.abc import Callable, Mapping, Sequence
+from types import ModuleType
 from typing import Any
 
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
@@ -43,10 +45,7 @@ def locate(target: str, where: str, trusted: Sequence[str] = ()) -> Callable[...
             f"if you trust that code, add trusted_modules=[{root}]."
         )
     module_name, _, attribute = target.rpartition(".")
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        raise UserError(f"{where}._target_: cannot import {module_name!r}: {error}.") from error
+    module = imported(module_name, f"{where}._target_")
     found = getattr(module, attribute, None)
     if not callable(found):
         raise UserError(
@@ -54,6 +53,29 @@ def locate(target: str, where: str, trusted: Sequence[str] = ()) -> Callable[...
             f"{did_you_mean(attribute, [name for name in vars(module) if not name.startswith('_')])}"
         )
     return typing.cast(Callable[..., Any], found)
+
+
+def imported(name: str, where: str) -> ModuleType:
+    """The module of a name.
+
+    Raises:
+        UserError: there is none, or it cannot be imported; a mistake in it is told with its place.
+    """
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name and not f"{name}.".startswith(f"{error.name}."):
+            raise UserError(f"{where}: {name} needs a module that is missing: {error.name}.") from error
+        raise UserError(
+            f"{where}: there is no module {name!r}; stand in its folder, install it or set PYTHONPATH."
+        ) from error
+    except SyntaxError as error:
+        raise UserError(f"{where}: {error.filename}, line {error.lineno}: {error.msg}.") from error
+    except Exception as error:  # whatever a user's module does when it is imported
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        raise UserError(
+            f"{where}: {last.filename}, line {last.lineno}: {type(error).__name__}: {_one_line(error)}."
+        ) from error
 
 
 def instantiate(section: Mapping[str, Any], where: str, trusted: Sequence[str] = (), **extra: Any) -> Any:

@@ -3,10 +3,12 @@
 import re
 
 from hydra.errors import MissingConfigException, OverrideParseException
+from omegaconf import OmegaConf
 from omegaconf.errors import MissingMandatoryValue
 
 from cells.cli.yaml_comments import every_key, group_options, groups, keys
 from cells.errors import did_you_mean
+from cells.settings import dotted_keys
 
 
 def one_sentence(error: Exception) -> str:
@@ -24,7 +26,7 @@ def one_sentence(error: Exception) -> str:
     text = str(error)
     unknown = re.match(r"Could not override '([^']+)'", text)
     if unknown:
-        return _no_such_setting(unknown.group(1))
+        return _no_such_setting(unknown.group(1), _composed(error))
     ambiguous = re.match(r"Ambiguous value for argument '([^']+)'", text)
     if ambiguous:
         key, _, values = ambiguous.group(1).partition("=")
@@ -41,14 +43,24 @@ def one_sentence(error: Exception) -> str:
     return f"{key}: {_first_line(error)}" if key else _first_line(error)
 
 
-def _no_such_setting(name: str) -> str:
+def _no_such_setting(name: str, composed: list[str]) -> str:
     if name.startswith("hydra."):
         return f"{name}: Hydra has no such setting; python train.py --cfg hydra lists them."
     group = name.partition(".")[0]
     owners = [option for option in group_options(group) if name in [key.name for key in keys(group, option)]]
     if owners:
         return f"{name}: what is chosen has no such setting; it belongs to {group}={' | '.join(owners)}."
-    return f"{name}: no such setting; {did_you_mean(name, [*groups(), *every_key()])}"
+    return f"{name}: no such setting; {did_you_mean(name, [*groups(), *composed])}"
+
+
+def _composed(error: Exception) -> list[str]:
+    """The settings that there were to override, those of a user's own cell or file among them."""
+    node = getattr(error.__cause__, "parent_node", None)
+    if node is None:
+        return every_key()
+    config = OmegaConf.to_container(node._get_root())
+    assert isinstance(config, dict)
+    return [key for key in dotted_keys(config) if not key.startswith("hydra")]  # type: ignore[arg-type]
 
 
 def _first_line(error: Exception) -> str:

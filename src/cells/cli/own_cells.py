@@ -1,6 +1,5 @@
 """`model=my_cells.MyCell`: a user's cell as a model, offered to Hydra before it composes."""
 
-import importlib
 import inspect
 from typing import Any
 
@@ -10,6 +9,7 @@ from omegaconf import MISSING
 
 from cells.cli.yaml_comments import group_options
 from cells.errors import UserError, did_you_mean
+from cells.targets import imported
 
 GIVEN_BY_LAYER = ("self", "input_size", "hidden_size", "replicas")
 
@@ -67,17 +67,7 @@ def _node(path: str) -> dict[str, Any]:
 
 def _class(path: str) -> type:
     module_name, _, name = path.rpartition(".")
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name and not (module_name == error.name or module_name.startswith(error.name + ".")):
-            raise UserError(
-                f"model={path}: {module_name} needs a module that is missing: {error.name}."
-            ) from error
-        raise UserError(
-            f"model={path}: there is no module {module_name!r}; stand in its folder, install it or set PYTHONPATH, or "
-            f"choose from: {', '.join(group_options('model'))}."
-        ) from error
+    module = imported(module_name, f"model={path}")
     found = getattr(module, name, None)
     if not inspect.isclass(found):
         classes = [n for n, value in vars(module).items() if inspect.isclass(value) and not n.startswith("_")]
