@@ -1,4 +1,4 @@
-"""Result tables for people: one run beside its baselines, and the runs of a sweep beside each other."""
+"""What the program shows when it ends: one run beside its baselines, or the verdict on a sweep."""
 
 import math
 import statistics
@@ -10,10 +10,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from cells.compare.records import FINISHED
+from cells.compare.render.console import show
+from cells.compare.report import conclude, write
+from cells.errors import UserError
 from cells.record import RECORD_NAME, read_record
 
 MOST_METRICS = 4
-WIDTH_WITHOUT_TERMINAL = 120
+WIDTH_WITHOUT_TERMINAL = 140
 
 
 def show_run(folder: Path, record: dict[str, Any], console: Console | None = None) -> str:
@@ -43,7 +47,7 @@ def show_run(folder: Path, record: dict[str, Any], console: Console | None = Non
 
 
 def show_sweep(folder: Path, jobs: Sequence[str], console: Console | None = None) -> list[str]:
-    """Print the runs of a sweep, best first, and its failures with their logs.
+    """Print the verdict on a sweep and leave its report; then its failures, with their logs.
 
     Args:
         folder: the sweep's folder.
@@ -56,27 +60,27 @@ def show_sweep(folder: Path, jobs: Sequence[str], console: Console | None = None
     console = console or _console()
     names = list(jobs) or sorted(path.parent.name for path in folder.glob(f"*/{RECORD_NAME}"))
     records = {name: read_record(folder / name) for name in names}
-    finished = {
-        name: record
-        for name, record in records.items()
-        if record and record["status"] in ("completed", "diverged")
-    }
-    if finished:
-        console.print()
-        for metric in dict.fromkeys((r["data"]["name"], r["metric"]["name"]) for r in finished.values()):
-            same = [r for r in finished.values() if (r["data"]["name"], r["metric"]["name"]) == metric]
-            console.print(_sweep_table(same))
-    statuses = []
-    for name, record in records.items():
-        status = record["status"] if record else "missing"
-        statuses.append(str(status))
-        if status not in ("completed", "diverged"):
+    statuses = [str(record["status"]) if record else "missing" for record in records.values()]
+    if any(status in FINISHED for status in statuses):
+        _conclude(folder, [folder / name for name in names], console)
+    for (name, record), status in zip(records.items(), statuses, strict=True):
+        if status not in FINISHED:
             message = record["message"] if record and record["message"] else "it left no record"
             console.print(f"[bold red]{status}[/bold red] {name}: {message}", soft_wrap=True, highlight=False)
             console.print(f"  log: {folder / name / 'train.log'}", soft_wrap=True, highlight=False)
     console.print(f"records     {folder}/*/{RECORD_NAME}", soft_wrap=True, highlight=False)
     console.print(f"look closer tensorboard --logdir {folder}", soft_wrap=True, highlight=False)
     return statuses
+
+
+def _conclude(folder: Path, jobs: Sequence[Path], console: Console) -> None:
+    """Show and write the verdict. A sweep that allows none, such as one over the metric, has still been trained."""
+    try:
+        report = conclude([folder], folder, only=jobs)
+        show(report.judgements, report.suite, (), console)
+        console.print(f"report      {write(report, folder)}", soft_wrap=True, highlight=False)
+    except UserError as error:
+        console.print(Text(f"no verdict: {error}", style="red"), soft_wrap=True)
 
 
 def verdict(record: dict[str, Any]) -> str:
@@ -136,49 +140,6 @@ def _run_table(record: dict[str, Any]) -> Table:
     if record["data"]["chance"] is not None:
         table.add_row("chance (exact)", _number(record["data"]["chance"]), *[""] * len(metrics), style="cyan")
     return table
-
-
-def _sweep_table(records: list[dict[str, Any]]) -> Table:
-    metric, goal = records[0]["metric"]["name"], records[0]["metric"]["goal"]
-    data = records[0]["data"]
-
-    def rank(record: dict[str, Any]) -> float:
-        scores = test_scores(record, metric)
-        mean = statistics.fmean(scores) if scores else math.inf
-        return mean if goal == "min" or not scores else -mean
-
-    differing = _differing_overrides(records)
-    table = Table(
-        title=f"{data['name']}: test {metric}, best first", title_justify="left", title_style="bold"
-    )
-    for heading in ("run", metric, "seeds", "diverged", "parameters", "ms/step", "engine"):
-        table.add_column(
-            heading, justify="left" if heading in ("run", "engine") else "right", no_wrap=heading == "run"
-        )
-    for record in sorted(records, key=rank):
-        replicas, cost = record["replicas"], record["cost"] or {}
-        table.add_row(
-            differing[id(record)] or record["model"]["name"],
-            _mean_and_deviation(test_scores(record, metric)),
-            str(len(replicas)),
-            str(sum(replica["status"] == "diverged" for replica in replicas)),
-            f"{record['model']['parameters']:,}",
-            _number(cost.get("milliseconds_per_step")),
-            cost.get("engine", ""),
-        )
-    table.add_section()
-    for label, scores in data["baselines"].items():
-        if metric in scores:
-            table.add_row(label, _number(scores[metric]), *[""] * 5, style="cyan")
-    if data["chance"] is not None:
-        table.add_row("chance (exact)", _number(data["chance"]), *[""] * 5, style="cyan")
-    return table
-
-
-def _differing_overrides(records: list[dict[str, Any]]) -> dict[int, str]:
-    """For each record the overrides that not all of them share."""
-    shared = set.intersection(*(set(record["overrides"]) for record in records))
-    return {id(r): ", ".join(o for o in r["overrides"] if o not in shared) for r in records}
 
 
 def _cost(record: dict[str, Any]) -> str:

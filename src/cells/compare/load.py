@@ -1,0 +1,243 @@
+"""From folders of records to comparisons: who stands against whom, on which data, with which scores."""
+
+import hashlib
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from cells.compare.records import (
+    Flat,
+    Run,
+    canonical,
+    differing_keys,
+    leaf,
+    listed,
+    read_runs,
+    spelled,
+    value_of,
+)
+from cells.errors import UserError
+
+TRAINING_KEYS_OF_DATA = ("data.batch_size",)
+"""Keys under `data` that do not change what is predicted: models that differ in them can be compared."""
+
+EXACT_CHANCE = "chance (exact)"
+"""What knowing nothing is expected to score, beside the baselines that were scored on the test set."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """What one replica scored on the test split.
+
+    Attributes:
+        value: the metric; None for a run that diverged or whose score is not finite.
+        cost: what ranks it: smaller is better, infinity without a value.
+        solved_after: updates to the first validation that passed `solved_at`, or None.
+        trained_for: updates it had.
+    """
+
+    seed: int
+    value: float | None
+    cost: float
+    solved_after: int | None
+    trained_for: int
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A model of a comparison: runs of one configuration, their replicas merged."""
+
+    name: str
+    runs: tuple[Run, ...]
+    scores: tuple[Score, ...]
+
+    @property
+    def costs(self) -> dict[int, float]:
+        return {score.seed: score.cost for score in self.scores}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Models that answered the same question: the same data, the same metric.
+
+    Attributes:
+        label: the data, with what tells it from other data of the same name ("adding length=20").
+        question: a digest of the data's settings, the same whatever else is compared beside it.
+        key: of the data's dotted settings, those that differ among all comparisons.
+        baselines: what scores without learning, on the metric.
+        gaps: what is missing, one sentence each.
+    """
+
+    label: str
+    data: str
+    question: str
+    key: Flat
+    metric: str
+    goal: str
+    solved_at: float | None
+    baselines: dict[str, float]
+    contestants: tuple[Contestant, ...]
+    gaps: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """All comparisons, and the runs that are not part of any because they did not finish."""
+
+    comparisons: tuple[Comparison, ...]
+    unfinished: tuple[str, ...]
+
+
+def load(
+    folders: Sequence[Path],
+    where: Mapping[str, Sequence[str]] | None = None,
+    group_by: Sequence[str] = (),
+    only: Iterable[Path] | None = None,
+) -> Loaded:
+    """Read every record at or below the folders, and set equals beside equals.
+
+    Args:
+        folders, where, only: see `read_runs`.
+        group_by: dotted keys, or `model`, that name the contestants; without any, all that differs does.
+
+    Raises:
+        UserError: see `read_runs`; a seed that stands twice; or data with two metrics.
+    """
+    runs, unfinished = read_runs(folders, where or {}, group_by, only)
+    return Loaded(tuple(_comparisons(runs, group_by)), tuple(unfinished))
+
+
+def _comparisons(runs: Sequence[Run], group_by: Sequence[str]) -> list[Comparison]:
+    questions = defaultdict(list)
+    for run in runs:
+        questions[canonical(_question(run, group_by))].append(run)
+    groups = list(questions.values())
+    metrics: dict[str, set[str]] = defaultdict(set)
+    for group in groups:
+        for run in group:
+            metrics[run.data].add(f"{run.record['metric']['name']} ({run.record['metric']['goal']})")
+    for data, names in metrics.items():
+        if len(names) > 1:
+            raise UserError(
+                f"{data}: its runs are scored by different metrics, {listed(sorted(names))}, which cannot be "
+                "compared; choose runs of one kind with --where."
+            )
+    comparisons = []
+    for group in groups:
+        asked = [_question(other[0], group_by) for other in groups if other[0].data == group[0].data]
+        differing = differing_keys(asked)
+        key = {name: value for name, value in _question(group[0], group_by).items() if name in differing}
+        comparisons.append(_comparison(group, key, group_by))
+    return _with_gaps(comparisons)
+
+
+def _question(run: Run, group_by: Sequence[str]) -> Flat:
+    """What makes scores comparable: the data and how it is split and drawn."""
+    ignored = (*TRAINING_KEYS_OF_DATA, *group_by)
+    return {
+        "data": run.data,
+        **{key: value for key, value in run.config.items() if key.startswith("data.") and key not in ignored},
+    }
+
+
+def _comparison(runs: Sequence[Run], key: Flat, group_by: Sequence[str]) -> Comparison:
+    data, metric = runs[0].record["data"], runs[0].record["metric"]
+    name = metric["name"]
+    baselines = {
+        label: scores[name] for label, scores in data["baselines"].items() if scores.get(name) is not None
+    }
+    if data.get("chance") is not None:
+        baselines[EXACT_CHANCE] = data["chance"]
+    named = defaultdict(list)
+    for run, contestant in zip(runs, _names(runs, group_by), strict=True):
+        named[contestant].append(run)
+    label = " ".join([data["name"], *(f"{leaf(part)}={spelled(value)}" for part, value in key.items())])
+    return Comparison(
+        label=label,
+        data=data["name"],
+        question=hashlib.sha256(canonical(_question(runs[0], group_by)).encode()).hexdigest()[:12],
+        key=key,
+        metric=name,
+        goal=metric["goal"],
+        solved_at=metric["solved_at"],
+        baselines=baselines,
+        contestants=tuple(_contestant(group, members, label) for group, members in sorted(named.items())),
+    )
+
+
+def _names(runs: Sequence[Run], group_by: Sequence[str]) -> list[str]:
+    """A name for each run's contestant: the model, and what tells it from others of the same model."""
+    if group_by:
+        return [
+            " ".join(
+                spelled(value_of(run, key))
+                if key == "model"
+                else f"{leaf(key)}={spelled(value_of(run, key))}"
+                for key in group_by
+            )
+            for run in runs
+        ]
+    distinct: dict[str, list[str]] = {}
+    for model in {run.model for run in runs}:
+        distinct[model] = differing_keys([_training(run) for run in runs if run.model == model])
+    return [
+        " ".join([run.model, *(f"{leaf(key)}={spelled(run.config.get(key))}" for key in distinct[run.model])])
+        for run in runs
+    ]
+
+
+def _training(run: Run) -> Flat:
+    """A run's configuration but for the question it answers."""
+    return {
+        key: value
+        for key, value in run.config.items()
+        if not key.startswith("data.") or key in TRAINING_KEYS_OF_DATA
+    }
+
+
+def _contestant(name: str, runs: Sequence[Run], label: str) -> Contestant:
+    scores: dict[int, Score] = {}
+    origin: dict[int, Path] = {}
+    for run in runs:
+        for replica in run.record["replicas"]:
+            seed = int(replica["seed"])
+            if seed in scores:
+                raise UserError(
+                    f"{name} on {label}: seed {seed} stands twice, in {origin[seed]} and in {run.folder}; leave one of "
+                    "them out, or tell them apart with --where or --group-by."
+                )
+            scores[seed], origin[seed] = _score(replica, run.record["metric"]), run.folder
+    return Contestant(name, tuple(runs), tuple(scores[seed] for seed in sorted(scores)))
+
+
+def _score(replica: Mapping[str, Any], metric: Mapping[str, Any]) -> Score:
+    value = (replica.get("test") or {}).get(metric["name"])
+    if replica["status"] == "diverged" or value is None or not math.isfinite(value):
+        value, cost = None, math.inf
+    else:
+        cost = value if metric["goal"] == "min" else -value
+    return Score(
+        int(replica["seed"]), value, cost, replica.get("steps_to_solve"), replica.get("last_step") or 0
+    )
+
+
+def _with_gaps(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """Say where a contestant lacks seeds that another has, or is absent where it stands on other data."""
+    everyone = dict.fromkeys(c.name for comparison in comparisons for c in comparison.contestants)
+    result = []
+    for comparison in comparisons:
+        present = {c.name: set(c.costs) for c in comparison.contestants}
+        gaps = [
+            f"no run of {name} on {comparison.label} has finished" for name in everyone if name not in present
+        ]
+        all_seeds = set.union(*present.values())
+        for name, seeds in present.items():
+            if (
+                all_seeds - seeds and all_seeds & seeds
+            ):  # with no seed in common they were never meant to pair
+                gaps.append(f"{name} on {comparison.label} lacks seed {listed(sorted(all_seeds - seeds))}")
+        result.append(replace(comparison, gaps=tuple(gaps)))
+    return result

@@ -1,0 +1,176 @@
+"""Reading records, and the configurations in them, dotted."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cells.errors import UserError, did_you_mean
+from cells.record import (
+    RECORD_NAME,
+    SCHEMA_VERSION,
+    UNHASHED_KEYS,
+    UNHASHED_TRAINER_KEYS,
+    find_records,
+)
+
+FINISHED = ("completed", "diverged")
+
+Flat = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A record in its folder, with its configuration dotted and without what changes no result."""
+
+    folder: Path
+    record: dict[str, Any]
+    config: Flat
+
+    @property
+    def model(self) -> str:
+        return str(self.record["model"]["name"])
+
+    @property
+    def data(self) -> str:
+        return str(self.record["data"]["name"])
+
+
+def read_runs(
+    folders: Sequence[Path],
+    where: Mapping[str, Sequence[str]],
+    known_keys: Iterable[str] = (),
+    only: Iterable[Path] | None = None,
+) -> tuple[list[Run], list[str]]:
+    """The finished runs at or below the folders that meet every condition, and a sentence for each unfinished one.
+
+    Args:
+        folders: runs, sweeps, or folders of them.
+        where: dotted key, `model` or `data` → the values that are wanted.
+        known_keys: further keys that have to exist.
+        only: of the folders found, those that count; None for all.
+
+    Raises:
+        UserError: no folder, no record, a record that is not whole, an unknown key, or no run of the kind.
+    """
+    wanted = None if only is None else {folder.resolve() for folder in only}
+    found: dict[Path, dict[str, Any]] = {}
+    for root in folders:
+        if not root.is_dir():
+            raise UserError(f"{root}: there is no such folder; name folders that hold runs or sweeps.")
+        for folder, record in _readable(root):
+            if wanted is None or folder.resolve() in wanted:
+                found[folder.resolve()] = record
+    if not found:
+        raise UserError(f"{listed(folders)}: there is no {RECORD_NAME} at or below; train something first.")
+    runs, unfinished = [], []
+    for folder, record in found.items():
+        if record["status"] in FINISHED:
+            runs.append(Run(folder, record, _config(record)))
+        else:
+            unfinished.append(_unfinished(folder, record))
+    _refuse_unknown([*known_keys, *where], runs)
+    chosen = [run for run in runs if all(_matches(run, key, values) for key, values in where.items())]
+    if runs and not chosen:
+        conditions = " ".join(f"{key}={','.join(values)}" for key, values in where.items())
+        raise UserError(
+            f"--where {conditions}: none of the {len(runs)} finished runs is; leave a condition out."
+        )
+    return chosen, unfinished
+
+
+def value_of(run: Run, key: str) -> Any:
+    """What a run has under a dotted key; `model` and `data` are their names."""
+    return {"model": run.model, "data": run.data}.get(key, run.config.get(key))
+
+
+def spelled(value: Any) -> str:
+    """A setting's value as one writes it on the command line."""
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def differing_keys(configs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Keys on which configurations do not agree, in their order; lacking one is a difference."""
+    keys = dict.fromkeys(key for config in configs for key in config)
+    return [key for key in keys if len({canonical(config.get(key)) for config in configs}) > 1]
+
+
+def leaf(key: str) -> str:
+    """The last part of a dotted key, by which it is mostly known."""
+    return key.rpartition(".")[2]
+
+
+def canonical(value: Any) -> str:
+    """A spelling that equal values share: 1 and 1.0 are equal."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    return json.dumps(value, sort_keys=True, default=str)
+
+
+def listed(items: Iterable[object]) -> str:
+    """`a, b and c`."""
+    *most, last = map(str, items)
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def _readable(root: Path) -> list[tuple[Path, dict[str, Any]]]:
+    try:
+        found = list(find_records(root))
+    except json.JSONDecodeError as error:
+        raise UserError(
+            f"{root}: a {RECORD_NAME} in it is not whole ({error}); delete that file or train its run again."
+        ) from error
+    for folder, record in found:
+        if record.get("schema", "").partition(".")[0] != SCHEMA_VERSION.partition(".")[0]:
+            raise UserError(
+                f"{folder / RECORD_NAME}: schema {record.get('schema')!r} is not {SCHEMA_VERSION}, which this version "
+                "reads; compare these runs with the version that trained them."
+            )
+    return found
+
+
+def _config(record: Mapping[str, Any]) -> Flat:
+    config = {key: value for key, value in record["config"].items() if key not in UNHASHED_KEYS}
+    flat = _flattened(config)
+    return {
+        key: value
+        for key, value in flat.items()
+        if not (key.startswith("trainer.") and key.removeprefix("trainer.") in UNHASHED_TRAINER_KEYS)
+    }
+
+
+def _flattened(config: Mapping[str, Any], prefix: str = "") -> Flat:
+    flat: Flat = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping) and value:
+            flat |= _flattened(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def _refuse_unknown(keys: Iterable[str], runs: Sequence[Run]) -> None:
+    known = dict.fromkeys(["model", "data", *(key for run in runs for key in run.config)])
+    for key in keys:
+        if key not in known and runs:
+            raise UserError(f"{key}: no run has such a setting; {did_you_mean(key, known)}")
+
+
+def _matches(run: Run, key: str, values: Sequence[str]) -> bool:
+    # `1e-3` and `0.001` are the same value, and so are a number and its spelling.
+    actual = value_of(run, key)
+    return any(spelled(actual) == text or canonical(_parsed(text)) == canonical(actual) for text in values)
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _unfinished(folder: Path, record: Mapping[str, Any]) -> str:
+    reason = f": {record['message']}" if record.get("message") else ""
+    state = "is still running, or was killed" if record["status"] == "running" else record["status"]
+    return f"{folder.name} {state}{reason}"

@@ -1,0 +1,63 @@
+"""A verdict on a terminal."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from cells.compare.judge import Judgement
+from cells.compare.render import tables
+from cells.compare.sentences import how_tested, verdict
+from cells.compare.suite import Suite
+
+NARROW = (
+    "model",
+    "finished",
+    "median",
+    "solved",
+    "steps to solve",
+    "memory horizon",
+    "parameters",
+    "ms/step",
+    "engine",
+)
+"""Columns that a terminal has room for, beside the mean; the rest is in the report."""
+
+
+def show(
+    judgements: Sequence[Judgement], suite: Suite | None, missing: Sequence[str], console: Console
+) -> None:
+    """Print the table and the verdict of every comparison, what they say together, and what is missing."""
+    for judgement in judgements:
+        console.print()
+        console.print(_rich(_narrowed(tables.results(judgement))))
+        for sentence in verdict(judgement):
+            console.print(Text(sentence, style="bold"))
+        console.print(Text(how_tested(judgement), style="dim"))
+    if suite is not None:
+        console.print()
+        console.print(_rich(tables.suite_table(suite)))
+    for line in missing:
+        console.print(Text(f"missing: {line}", style="red"), soft_wrap=True)
+
+
+def _narrowed(table: tables.Table) -> tables.Table:
+    kept = [place for place, name in enumerate(table.headings) if name in NARROW or place == 1]
+    return tables.Table(
+        table.title,
+        tuple(table.headings[place] for place in kept),
+        tuple(tuple(cells[place] for place in kept) for cells in table.rows),
+        table.baselines,
+    )
+
+
+def _rich(table: tables.Table) -> RichTable:
+    rich = RichTable(title=Text(table.title), title_justify="left", title_style="bold")
+    for place, heading in enumerate(table.headings):
+        rich.add_column(Text(heading), justify="right" if place else "left")
+    for place, cells in enumerate(table.rows):
+        if place == table.baselines:
+            rich.add_section()
+        rich.add_row(*map(Text, cells), style="cyan" if place >= table.baselines else "")
+    return rich

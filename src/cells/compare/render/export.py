@@ -1,0 +1,158 @@
+"""Results for other programs and for papers: CSV, JSON, Markdown and LaTeX."""
+
+import csv
+import io
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from cells.compare.judge import Judgement
+from cells.compare.render.tables import Table, pairs, results, suite_table
+from cells.compare.sentences import how_tested, verdict
+from cells.compare.suite import Suite
+
+
+def to_csv(judgements: Sequence[Judgement]) -> str:
+    """Every replica's score: one row a (data, model, seed)."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("data", "metric", "model", "seed", "score", "status", "steps_to_solve", "parameters"))
+    for judgement in judgements:
+        for row in judgement.rows:
+            for score in row.contestant.scores:
+                writer.writerow(
+                    (
+                        _no_formula(judgement.comparison.label),
+                        judgement.comparison.metric,
+                        _no_formula(row.name),
+                        score.seed,
+                        "" if score.value is None else repr(score.value),
+                        "diverged" if score.value is None else "finished",
+                        "" if score.solved_after is None else score.solved_after,
+                        row.parameters,
+                    )
+                )
+    return text.getvalue()
+
+
+def to_json(judgements: Sequence[Judgement], suite: Suite | None) -> str:
+    """Everything that was concluded, with unrounded numbers; what is not finite is null."""
+    content = {
+        "comparisons": [
+            {
+                "data": judgement.comparison.label,
+                "metric": judgement.comparison.metric,
+                "goal": judgement.comparison.goal,
+                "verdict": verdict(judgement),
+                "tested": how_tested(judgement),
+                "look": judgement.look,
+                "alpha": judgement.alpha,
+                "baselines": judgement.comparison.baselines,
+                "models": [
+                    _plain(row) | {"scores": {score.seed: score.value for score in row.contestant.scores}}
+                    for row in judgement.rows
+                ],
+                "pairs": [_plain(pair) for pair in judgement.pairs],
+                "differences": judgement.differences,
+                "missing": list(judgement.comparison.gaps),
+            }
+            for judgement in judgements
+        ],
+        "suite": None if suite is None else _plain(suite),
+    }
+    return json.dumps(_finite(content), indent=2, allow_nan=False, ensure_ascii=False, default=str) + "\n"
+
+
+def to_markdown(judgements: Sequence[Judgement], suite: Suite | None, missing: Sequence[str]) -> str:
+    """Verdicts and tables, to paste into an issue or a README."""
+    parts = [_markdown_table(suite_table(suite))] if suite else []
+    for judgement in judgements:
+        sentences = "\n".join(f"- {_escape_markdown(sentence)}" for sentence in verdict(judgement))
+        parts += [
+            f"## {_escape_markdown(judgement.comparison.label)}",
+            sentences,
+            _markdown_table(results(judgement)),
+        ]
+        if judgement.pairs:
+            parts.append(_markdown_table(pairs(judgement)))
+        parts.append(_escape_markdown(how_tested(judgement)))
+    if missing:
+        parts.append("Missing:\n" + "\n".join(f"- {_escape_markdown(line)}" for line in missing))
+    return "\n\n".join(parts) + "\n"
+
+
+def to_latex(judgements: Sequence[Judgement]) -> str:
+    """A `tabular` for each comparison; needs the package booktabs."""
+    return "\n".join(_latex_table(results(judgement)) for judgement in judgements)
+
+
+def _markdown_table(table: Table) -> str:
+    lines = [
+        table.headings,
+        tuple("---" if place == 0 else "--:" for place in range(len(table.headings))),
+        *table.rows,
+    ]
+    head, rule, *rows = lines
+    escaped = [tuple(map(_escape_markdown, cells)) for cells in (head, *rows)]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in (escaped[0], rule, *escaped[1:]))
+
+
+def _latex_table(table: Table) -> str:
+    def line(cells: Sequence[str]) -> str:
+        return " & ".join(map(_escape_latex, cells)) + r" \\"
+
+    models, simple = table.rows[: table.baselines], table.rows[table.baselines :]
+    body = [*map(line, models), *([r"\midrule", *map(line, simple)] if simple else [])]
+    return "\n".join(
+        [
+            "% " + re.sub(r"\s+", " ", table.title),
+            rf"\begin{{tabular}}{{l{'r' * (len(table.headings) - 1)}}}",
+            r"\toprule", line(table.headings), r"\midrule", *body, r"\bottomrule",
+            r"\end{tabular}",
+            "",
+        ]
+    )  # fmt: skip
+
+
+_LATEX = {
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "↓": r"$\downarrow$", "↑": r"$\uparrow$", "…": r"\dots{}",
+    "–": "--", "−": "$-$", "≥": r"$\geq$", "∞": r"$\infty$", "<": r"\textless{}", ">": r"\textgreater{}",
+}  # fmt: skip
+
+
+def _escape_latex(text: str) -> str:
+    return "".join(_LATEX.get(character, character) for character in " ".join(text.split()))
+
+
+def _escape_markdown(text: str) -> str:
+    escaped = re.sub(r"([\\`*_\[\]|#])", r"\\\1", " ".join(text.split()))
+    return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _no_formula(text: str) -> str:
+    """A spreadsheet takes a cell that starts like this for a formula."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
+def _plain(item: Any) -> dict[str, Any]:
+    return {
+        field.name: [_plain(value) if is_dataclass(value) else value for value in content]
+        if isinstance(content := getattr(item, field.name), tuple)
+        else _plain(content)
+        if is_dataclass(content)
+        else content
+        for field in fields(item)
+        if field.name != "contestant"
+    }
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

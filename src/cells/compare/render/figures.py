@@ -1,0 +1,262 @@
+"""Figures of a comparison as SVG. Models differ by colour, line and marker, so that no one of these has to be seen."""
+
+import io
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from cells.compare import curves
+from cells.compare.curves import Curves
+from cells.compare.judge import Judgement, Row
+from cells.compare.records import leaf
+from cells.folders import slug
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Seven of the eight colours of Okabe & Ito 2008, chosen to be told apart by the colour-blind; yellow is too pale."""
+LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (8, 3)))
+MARKERS = "os^DvPX"
+
+STYLE: dict[str, Any] = {
+    "text.parse_math": False,  # a model may be called anything, `$` included
+    "svg.fonttype": "none",
+    "svg.hashsalt": "cells",  # the same records give the same file
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "grid.color": "#e4e4e4",
+    "legend.frameon": False,
+}
+WIDTH, HEIGHT = 6.4, 3.6
+WIDE_RANGE = 20
+"""A ratio of largest to smallest value from which on a logarithmic axis shows more."""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure: a name for its file, a caption that says what is seen, the SVG, and the comparison it belongs to."""
+
+    name: str
+    comparison: str | None
+    caption: str
+    svg: str
+
+
+def draw(judgements: Sequence[Judgement]) -> list[Drawing]:
+    """Every figure for which there is something to show."""
+    looks = {
+        name: place for place, name in enumerate(dict.fromkeys(r.name for j in judgements for r in j.rows))
+    }
+    with mpl.rc_context(STYLE):  # type: ignore[arg-type]
+        drawings: list[Drawing | None] = [_against_setting(judgements, looks)]
+        for judgement in judgements:
+            drawings += [
+                _scores(judgement, looks),
+                _learning(judgement, looks),
+                _memory(judgement, looks),
+                _gradients(judgement, looks),
+                _heatmaps(judgement),
+            ]
+    return [drawing for drawing in drawings if drawing is not None]
+
+
+Looks = dict[str, int]
+"""A model's name → its place among colours, lines and markers: the same in every figure."""
+
+
+def _scores(judgement: Judgement, looks: Looks) -> Drawing:
+    """Every replica's score, the mean and its interval; baselines as lines."""
+    comparison, rows = judgement.comparison, judgement.rows
+    ticks = [_tick(row) for row in reversed(rows)]
+    longest = max(len(line) for tick in ticks for line in tick.split("\n"))
+    figure, axes = _figure(1.3 + 0.42 * len(rows), left=0.35 + 0.075 * longest, top=0.6)
+    for height, row in enumerate(reversed(rows)):
+        colour, _, marker = _look(row.name, looks)
+        # A fixed scatter up and down, so that equal scores stay visible.
+        jitter = 0.22 * np.sin(2.4 * np.arange(len(row.values)))
+        axes.plot(
+            row.values, height + jitter, marker, color=colour, alpha=0.65, markersize=4.5, clip_on=False
+        )
+        if row.mean is not None:
+            axes.plot([row.mean] * 2, [height - 0.32, height + 0.32], color="black", linewidth=1.6)
+        if row.interval is not None:
+            axes.plot(row.interval, [height] * 2, color="black", linewidth=1.2)
+    values = [value for row in rows for value in row.values]
+    _log_if_wide(axes.set_xscale, [*values, *comparison.baselines.values()])
+    for place, (name, score) in enumerate(sorted(comparison.baselines.items(), key=lambda item: item[1])):
+        axes.axvline(score, color="#777777", linestyle="--", linewidth=1)
+        axes.annotate(
+            name, (score, 1), xycoords=("data", "axes fraction"), xytext=(0, 3 + 9 * (place % 3)), ha="center",
+            textcoords="offset points", fontsize=7.5, color="#555555",
+        )  # fmt: skip
+    axes.set_yticks(range(len(rows)), ticks)
+    axes.set_ylim(-0.6, len(rows) - 0.4)
+    axes.set_xlabel(
+        f"test {comparison.metric} ({'smaller' if comparison.goal == 'min' else 'larger'} is better)"
+    )
+    caption = (
+        f"every replica's test {comparison.metric}; upright line: mean; level line: its 95 % "
+        "interval (from 5 seeds). Dashed: baselines."
+    )
+    return _drawn(figure, "scores", comparison.label, caption)
+
+
+def _tick(row: Row) -> str:
+    return _short(row.name) + (f"\n({row.diverged} diverged)" if row.diverged else "")
+
+
+def _learning(judgement: Judgement, looks: Looks) -> Drawing | None:
+    comparison = judgement.comparison
+    found = _all_curves(
+        judgement, lambda row: curves.learning_curves(row.contestant, f"val/{comparison.metric}")
+    )
+    if not found:
+        return None
+    figure, axes = _figure()
+    _plot_curves(axes, found, looks)
+    _log_if_wide(axes.set_yscale, [value for curve in found.values() for value in curve.middle])
+    axes.set_xlabel("updates")
+    axes.set_ylabel(f"validation {comparison.metric}")
+    caption = f"validation {comparison.metric}; line: median over seeds; band: all seeds."
+    return _drawn(figure, "learning", comparison.label, caption)
+
+
+def _memory(judgement: Judgement, looks: Looks) -> Drawing | None:
+    found = _all_curves(judgement, lambda row: curves.memory_curves(row.contestant))
+    if not found:
+        return None
+    figure, axes = _figure()
+    _plot_curves(axes, found, looks)
+    axes.axhline(0.5, color="#777777", linestyle="--", linewidth=1)
+    axes.set_ylim(-0.05, 1.05)
+    axes.set_xlabel("steps back")
+    axes.set_ylabel("share of variance recalled, R²")
+    caption = "how much of the input k steps ago is recalled; the memory horizon is where R² falls below 0.5."
+    return _drawn(figure, "memory", judgement.comparison.label, caption)
+
+
+def _gradients(judgement: Judgement, looks: Looks) -> Drawing | None:
+    found = _all_curves(judgement, lambda row: curves.gradient_curves(row.contestant))
+    if not found:
+        return None
+    figure, axes = _figure()
+    _plot_curves(axes, found, looks)
+    if any((curve.middle > 0).any() for curve in found.values()):
+        axes.set_yscale("log")
+    axes.set_xlabel("lag: steps before the loss")
+    axes.set_ylabel("‖∂L/∂h‖")
+    caption = "gradient through time at the last diagnosis, last layer; line: median over seeds; band: all."
+    return _drawn(figure, "gradient-through-time", judgement.comparison.label, caption)
+
+
+def _heatmaps(judgement: Judgement) -> Drawing | None:
+    found = {row.name: curves.gradient_heatmap(row.contestant) for row in judgement.rows}
+    maps = {name: heatmap for name, heatmap in found.items() if heatmap is not None}
+    if not maps:
+        return None
+    logs = {name: np.log10(np.maximum(heatmap.values, 1e-30)) for name, heatmap in maps.items()}
+    top = max(float(values.max()) for values in logs.values())
+    bottom = max(min(float(values.min()) for values in logs.values()), top - 8)
+    figure = Figure(figsize=(2.6 * len(maps) + 1, 2.9), layout="constrained")
+    panels = figure.subplots(1, len(maps), squeeze=False)[0]
+    for axes, (name, heatmap) in zip(panels, maps.items(), strict=True):
+        image = axes.pcolormesh(
+            heatmap.lags, heatmap.steps, logs[name], cmap="cividis", vmin=bottom, vmax=top, shading="nearest",
+            rasterized=True,
+        )  # fmt: skip
+        axes.set_title(_short(name), fontsize=9)
+        axes.set_xlabel("lag")
+        axes.grid(False)
+    panels[0].set_ylabel("update")
+    figure.colorbar(image, ax=list(panels), label="log₁₀ ‖∂L/∂h‖")
+    caption = "gradient through time over the course of training, geometric mean over seeds."
+    return _drawn(figure, "gradient-heatmap", judgement.comparison.label, caption)
+
+
+def _against_setting(judgements: Sequence[Judgement], looks: Looks) -> Drawing | None:
+    """Scores against the one number in which the data sets differ, such as their length."""
+    keys = {key for judgement in judgements for key in judgement.comparison.key}
+    same_data = len({judgement.comparison.data for judgement in judgements}) == 1
+    if len(judgements) < 2 or len(keys) != 1 or not same_data:
+        return None
+    (key,) = keys
+    places = [judgement.comparison.key[key] for judgement in judgements]
+    if not all(isinstance(place, (int, float)) and not isinstance(place, bool) for place in places):
+        return None
+    comparison = judgements[0].comparison
+    found: dict[str, Curves] = {}
+    for name in looks:
+        points = {
+            place: row.values
+            for place, judgement in sorted(zip(places, judgements, strict=True), key=lambda pair: pair[0])
+            for row in judgement.rows
+            if row.name == name and row.values
+        }
+        if points:
+            widest = max(map(len, points.values()))
+            padded = [[*values, *[math.nan] * (widest - len(values))] for values in points.values()]
+            found[name] = Curves(np.array(list(points), float), np.array(padded).T)
+    if not found:
+        return None
+    figure, axes = _figure()
+    _plot_curves(axes, found, looks, markers=True)
+    _log_if_wide(axes.set_yscale, [value for curve in found.values() for value in curve.middle])
+    axes.set_xlabel(leaf(key))
+    axes.set_ylabel(f"test {comparison.metric}")
+    caption = f"{comparison.data}: test {comparison.metric}; line: median over seeds; band: all seeds."
+    return _drawn(figure, f"score-against-{slug([leaf(key)])}", None, caption)
+
+
+def _all_curves(judgement: Judgement, read: Callable[[Row], Curves | None]) -> dict[str, Curves]:
+    found = {row.name: read(row) for row in judgement.rows}
+    return {name: curve for name, curve in found.items() if curve is not None}
+
+
+def _plot_curves(axes: Axes, found: dict[str, Curves], looks: Looks, markers: bool = False) -> None:
+    handles = []
+    for name, curve in found.items():
+        colour, line, marker = _look(name, looks)
+        axes.fill_between(curve.x, *curve.band, color=colour, alpha=0.15, linewidth=0)
+        handles += axes.plot(
+            curve.x, curve.middle, color=colour, linestyle=line, linewidth=1.7, markersize=4,
+            marker=marker if markers or len(curve.x) < 2 else None,
+        )  # fmt: skip
+    axes.legend(handles, [_short(name) for name in found], loc="best", fontsize=8)
+
+
+def _look(name: str, looks: Looks) -> tuple[str, Any, str]:
+    place = looks[name]
+    # The steps are coprime with the lists' length plus the round: no two of 49 models look alike.
+    round_, index = divmod(place, len(COLOURS))
+    return COLOURS[index], LINES[(index + round_) % len(LINES)], MARKERS[(index + round_) % len(MARKERS)]
+
+
+def _figure(height: float = HEIGHT, left: float = 0.65, top: float = 0.15) -> tuple[Figure, Axes]:
+    """A figure with one panel; margins in inches, for a layout engine would draw everything twice."""
+    figure = Figure(figsize=(WIDTH, height))
+    figure.subplots_adjust(left / WIDTH, 0.5 / height, 1 - 0.15 / WIDTH, 1 - top / height)
+    return figure, figure.add_subplot()
+
+
+def _log_if_wide(set_scale: Callable[[str], None], values: Sequence[float]) -> None:
+    if values and min(values) > 0 and max(values) / min(values) > WIDE_RANGE:
+        set_scale("log")
+
+
+def _short(name: str, most: int = 40) -> str:
+    text = " ".join(name.split())
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _drawn(figure: Figure, kind: str, comparison: str | None, caption: str) -> Drawing:
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    name = slug([kind, comparison]) if comparison else kind
+    return Drawing(name, comparison, f"{comparison}: {caption}" if comparison else caption, buffer.getvalue())

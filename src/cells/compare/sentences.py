@@ -1,0 +1,198 @@
+"""A judgement in sentences that a person can quote."""
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+
+from cells.compare.judge import MOST_SEEDS, WORTH_CHASING, Judgement, Pair, Row
+from cells.compare.load import EXACT_CHANCE
+from cells.compare.records import listed
+
+WORTHWHILE = 0.02
+"""A lead over a baseline below this share of the way to a perfect score does not count: the mean of a test set of
+1,000 sequences errs by as much."""
+
+IGNORANT = ("training mean", "majority class", "chance", EXACT_CHANCE)
+"""Baselines that look at no input. Who does not beat them has learnt nothing."""
+
+SHOWN_PAIRS = 10
+
+
+def verdict(judgement: Judgement) -> list[str]:
+    """What is concluded, the most important first."""
+    nothing_learnt = _beats_none(judgement, [name for name in _scored(judgement) if name in IGNORANT])
+    baselines = _on_baselines(judgement)
+    return [
+        *(baselines if nothing_learnt else []),
+        *_claims(judgement),
+        *_undecided(judgement),
+        *([] if nothing_learnt else baselines),
+        *_on_diverged(judgement.rows),
+        *(f"{gap[0].upper()}{gap[1:]}." for gap in judgement.comparison.gaps),
+    ]
+
+
+def how_tested(judgement: Judgement) -> str:
+    """How the claims were arrived at, for below the table."""
+    pairs, look = judgement.pairs, judgement.look
+    if not pairs:
+        return "One model alone: there is nothing to test it against."
+    kinds = {pair.within for pair in pairs}
+    test = " or ".join(
+        name
+        for name, is_within in (("within seeds (sign flips)", True), ("across models", False))
+        if is_within in kinds
+    )
+    count = f"{len(pairs)} pair{'s' if len(pairs) > 1 else ''}"
+    return (
+        f"Exact permutation test of mean ranks, {test}; p after Holm over {count}; "
+        f"look {look}, claims at p ≤ {judgement.alpha:.4g}."
+    )
+
+
+def share(part: float, whole: int) -> str:
+    """`9 of 10`, or `8.5 of 10` where ties count half."""
+    return f"{part:g} of {whole}"
+
+
+def p_value(p: float) -> str:
+    return f"p = {p:.2g}" if p >= 1e-4 else "p < 0.0001"
+
+
+def seeds_needed(pair: Pair) -> str:
+    """The clause that says how many seeds a claim would take."""
+    if pair.needed is None:
+        return ""
+    fewest, most = pair.needed
+    if fewest > WORTH_CHASING:
+        return "a difference so small is not worth chasing"
+    if most > MOST_SEEDS:
+        return f"telling them apart would take between {fewest:g} and over {MOST_SEEDS:,} seeds"
+    return f"telling them apart would take between {fewest:g} and {most:g} seeds"
+
+
+def _claims(judgement: Judgement) -> list[str]:
+    won: dict[tuple[str, str], list[Pair]] = defaultdict(list)
+    for pair in judgement.pairs:
+        if pair.claim:
+            won[pair.leader, _period(pair)].append(pair)
+    data = judgement.comparison.label
+    return [
+        f"{winner} beats {listed(f'{pair.follower} ({_evidence(pair)})' for pair in pairs)} on {data}{period}."
+        for (winner, period), pairs in won.items()
+    ]
+
+
+def _evidence(pair: Pair) -> str:
+    wins = f"{share(pair.wins, pair.shared)} seeds" if pair.shared else f"{pair.superiority:.0%} of pairings"
+    return f"{wins}, {p_value(pair.p_holm)}"
+
+
+def _period(pair: Pair) -> str:
+    if pair.over_time is None:
+        return ""
+    return (
+        f", at {pair.over_time.origins} rolling origins" if pair.over_time.holds else ", on this test period"
+    )
+
+
+def _undecided(judgement: Judgement) -> list[str]:
+    undecided = [pair for pair in judgement.pairs if not pair.claim]
+    if judgement.alpha == 0 and undecided:
+        return [
+            "The single look that was promised has been taken: new claims need new seeds in a new folder."
+        ]
+    impossible: dict[tuple[str, int], list[Pair]] = defaultdict(list)
+    for pair in undecided:
+        if not pair.could:
+            impossible[_count(pair), pair.enough].append(pair)
+    sentences = [
+        f"{listed(_models(pairs))} cannot be told apart at {count}, and {count} could not have: {enough} can."
+        for (count, enough), pairs in impossible.items()
+    ]
+    possible = [pair for pair in undecided if pair.could]
+    for pair in possible[:SHOWN_PAIRS]:
+        apart = f"{pair.leader} and {pair.follower} cannot be told apart at {_count(pair)}"
+        sentences.append(f"{apart} ({p_value(pair.p_holm)}); {seeds_needed(pair)}.")
+    if len(possible) > SHOWN_PAIRS:
+        sentences.append(
+            f"Nor can {len(possible) - SHOWN_PAIRS} further pairs; the table of pairs lists them."
+        )
+    return sentences
+
+
+def _models(pairs: Sequence[Pair]) -> list[str]:
+    return list(dict.fromkeys(name for pair in pairs for name in (pair.leader, pair.follower)))
+
+
+def _count(pair: Pair) -> str:
+    a, b = pair.seeds
+    return f"{a} against {b} seeds" if a != b else f"{a} seed{'s' if a > 1 else ''}"
+
+
+def _on_baselines(judgement: Judgement) -> list[str]:
+    """Which simple predictors hold out against every model, or which model beats them all."""
+    baselines = _scored(judgement)
+    if not baselines or not judgement.rows:
+        return []
+    unbeaten = sorted(
+        (name for name in baselines if _beats_none(judgement, [name])),
+        key=lambda n: judgement.sign * baselines[n],
+    )
+    if not unbeaten:
+        winner = judgement.rows[0]
+        best = min(baselines, key=lambda name: judgement.sign * baselines[name])
+        everything = "" if len(baselines) == 1 else "every baseline, the best being "
+        wins = sum(score.cost < judgement.sign * baselines[best] for score in winner.contestant.scores)
+        return [f"{winner.name} beats {everything}{_named(best)} ({share(wins, winner.replicas)} seeds)."]
+    ignorant = [name for name in unbeaten if name in IGNORANT]
+    if ignorant:
+        return [f"Nobody beats {_named(ignorant[0])} on {judgement.comparison.label}."]
+    best = unbeaten[0]
+    seconds = _seconds(judgement, best)
+    better = judgement.sign * baselines[best] < min(_median_cost(row) for row in judgement.rows)
+    return [f"{_named(best).capitalize()} does {'better' if better else 'as well'}{seconds}: use that."]
+
+
+def _scored(judgement: Judgement) -> dict[str, float]:
+    """The baselines scored on the very test set that the models were; chance, an expectation, if there is no other."""
+    baselines = judgement.comparison.baselines
+    return {name: score for name, score in baselines.items() if name != EXACT_CHANCE or len(baselines) == 1}
+
+
+def _beats_none(judgement: Judgement, baselines: Sequence[str]) -> bool:
+    """Whether every one of these baselines holds out: no model's median leads it by what is worthwhile."""
+    scores = [judgement.sign * judgement.comparison.baselines[name] for name in baselines]
+    perfect = 0.0 if judgement.sign > 0 else -1.0
+    best = min((_median_cost(row) for row in judgement.rows), default=math.inf)
+    return bool(scores) and all(best > score - WORTHWHILE * (score - perfect) for score in scores)
+
+
+def _median_cost(row: Row) -> float:
+    costs = sorted(score.cost for score in row.contestant.scores)
+    middle = len(costs) // 2
+    return costs[middle] if len(costs) % 2 else (costs[middle - 1] + costs[middle]) / 2
+
+
+def _seconds(judgement: Judgement, baseline: str) -> str:
+    record = judgement.rows[0].contestant.runs[0].record
+    seconds = record["data"]["baselines"].get(baseline, {}).get("seconds")
+    return f", in {seconds:.1f} s" if seconds else ""
+
+
+def _named(baseline: str) -> str:
+    if baseline == "training mean":
+        return "predicting the mean"
+    if baseline in ("chance", EXACT_CHANCE):
+        return "chance"
+    return baseline if baseline == "linear autoregression" else f"the {baseline}"
+
+
+def _on_diverged(rows: Sequence[Row]) -> list[str]:
+    lost = [f"{share(row.diverged, row.replicas)} of {row.name}" for row in rows if row.diverged]
+    return [f"Diverged, and ranked last: {listed(lost)}."] if lost else []
+
+
+def headline(judgements: Sequence[Judgement]) -> str:
+    """The first sentence of the first verdict that has one."""
+    return next((lines[0] for lines in map(verdict, judgements) if lines), "There is nothing to compare yet.")
