@@ -68,7 +68,7 @@ def test_it_equals_finite_differences_of_the_loss_at_every_state(make_cell: type
     for key in network.cells[top].state_shapes:  # type: ignore[union-attr]
         for t in (0, 3):
             base = [
-                {name: trajectory.states(name)[t].detach() for name in trajectory.after}
+                {name: trajectory.states(name)[t].detach() for name in trajectory.after[-1]}
                 for trajectory in trajectories.values()
             ]
             slopes = []

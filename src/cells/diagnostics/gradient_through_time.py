@@ -36,7 +36,7 @@ def recorded_adjoints(
     states = {
         f"{name}/{key}": trajectory.states(key)
         for name, trajectory in trajectories.items()
-        for key, tensor in trajectory.after.items()
+        for key, tensor in trajectory.after[-1].items()
         if tensor.requires_grad
     }
     nodes = [node for sequence in states.values() for node in sequence]

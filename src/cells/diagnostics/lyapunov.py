@@ -53,7 +53,7 @@ def _pushed(cell: Cell, projected: Tensor, state: State, frame: Tensor) -> Tenso
         moved = jvp(lambda old: cell.step(projected, old), (state,), (tangent,))[1]
         return torch.cat([moved[name].flatten(2) for name in state], dim=-1)
 
-    return vmap(push, in_dims=-1, out_dims=-1)(frame)
+    return vmap(push, in_dims=-1)(frame).movedim(0, -1)
 
 
 def _as_state(flat: Tensor, like: State) -> State:

@@ -22,25 +22,29 @@ class Trajectory:
     Attributes:
         projected: what each step was given of the input, T tensors (R, B, …).
         before: the state each step started from, T of them.
-        after: the state after the last step.
+        after: the state each step arrived at, T of them. Where sequences differ in length, steps past a sequence's
+            end count for nothing: its state is held as it was.
     """
 
     projected: list[Tensor] = field(default_factory=list)
     before: list[State] = field(default_factory=list)
-    after: State = field(default_factory=dict)
+    after: list[State] = field(default_factory=list)
 
     def states(self, name: str) -> list[Tensor]:
         """One tensor of the state, (R, B, …), after each of the T steps."""
-        return [state[name] for state in (*self.before[1:], self.after)]
+        return [state[name] for state in self.after]
 
     def part(self, sequences: int, steps: int) -> "Trajectory":
         """The first sequences' first steps."""
 
-        def cut(state: State) -> State:
-            return {name: tensor[:, :sequences] for name, tensor in state.items()}
+        def cut(states: list[State]) -> list[State]:
+            return [
+                {name: tensor[:, :sequences] for name, tensor in state.items()} for state in states[:steps]
+            ]
 
-        states = [cut(state) for state in (*self.before, self.after)[: steps + 1]]
-        return Trajectory([x[:, :sequences] for x in self.projected[:steps]], states[:-1], states[-1])
+        return Trajectory(
+            [x[:, :sequences] for x in self.projected[:steps]], cut(self.before), cut(self.after)
+        )
 
 
 @contextmanager
@@ -67,8 +71,8 @@ def _recording(cell: Cell, trajectory: Trajectory) -> Callable[[Tensor, State], 
     def recording(projected: Tensor, state: State) -> State:
         trajectory.projected.append(projected)
         trajectory.before.append(state)
-        # Where sequences differ in length, this is held back for the short ones: their last state was kept before.
-        trajectory.after = step(projected, state)
-        return trajectory.after
+        new = step(projected, state)
+        trajectory.after.append(new)
+        return new
 
     return recording
