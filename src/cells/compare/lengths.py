@@ -1,0 +1,70 @@
+"""The largest length solved: from the records of a sweep over difficulty to success against it, and one number."""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Success:
+    """At one difficulty: how many replicas solved the task, of how many."""
+
+    solved: int
+    total: int
+
+    @property
+    def rate(self) -> float:
+        return self.solved / self.total
+
+
+def success_by(records: Iterable[Mapping[str, Any]], key: str) -> dict[float, Success]:
+    """Success against difficulty, easiest first. A diverged replica has not solved anything.
+
+    Solved means that a validation passed the task's `solved_at`; on recall, which has none, that the lag asked for
+    (or, of several, the longest) is recalled with all shorter ones.
+
+    Args:
+        records: of one model, differing in the difficulty and in seeds alone.
+        key: the dotted setting that is the difficulty: data.length, or data.lag.
+
+    Raises:
+        ValueError: a record without a number under the key, or of a task that nothing counts as solving.
+    """
+    outcomes = defaultdict(list)
+    for record in records:
+        outcomes[_number(record, key)] += _solved(record)
+    return {value: Success(sum(outcomes[value]), len(outcomes[value])) for value in sorted(outcomes)}
+
+
+def largest_solved(success: Mapping[float, Success], rate: float = 0.5) -> float | None:
+    """The largest difficulty up to which every one tried was solved by at least this share of replicas.
+
+    Returns:
+        None if that holds for none; the largest one tried is a lower bound.
+    """
+    reached = None
+    for difficulty in sorted(success):
+        if success[difficulty].rate < rate:
+            break
+        reached = difficulty
+    return reached
+
+
+def _solved(record: Mapping[str, Any]) -> list[bool]:
+    if record["metric"]["solved_at"] is not None:
+        return [replica["steps_to_solve"] is not None for replica in record["replicas"]]
+    diagnostics = record["diagnostics"]
+    if "memory_horizon" not in diagnostics:
+        raise ValueError(f"nothing counts as solving {record['data']['name']}")
+    return [horizon == diagnostics["memory_longest_lag"] for horizon in diagnostics["memory_horizon"]]
+
+
+def _number(record: Mapping[str, Any], key: str) -> float:
+    value: Any = record["config"]
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise ValueError(f"{key} is no number in a record of {record['data']['name']}: {value!r}")
+    return float(value)

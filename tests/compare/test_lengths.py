@@ -1,0 +1,61 @@
+"""Success against difficulty, and the largest length solved."""
+
+from typing import Any
+
+import pytest
+
+from cells.compare.lengths import Success, largest_solved, success_by
+
+
+def record(length: object, steps_to_solve: list[int | None]) -> dict[str, Any]:
+    return {
+        "config": {"data": {"length": length}},
+        "data": {"name": "adding"},
+        "metric": {"solved_at": 0.02},
+        "replicas": [{"steps_to_solve": step} for step in steps_to_solve],
+        "diagnostics": {},
+    }
+
+
+def recall(lag: int, horizons: list[int | None]) -> dict[str, Any]:
+    return {
+        "config": {"data": {"lag": lag}},
+        "data": {"name": "recall"},
+        "metric": {"solved_at": None},
+        "replicas": [{"steps_to_solve": None}] * len(horizons),
+        "diagnostics": {"memory_horizon": horizons, "memory_longest_lag": lag},
+    }
+
+
+def test_success_is_counted_by_difficulty_over_all_records_that_share_it() -> None:
+    records = [record(100, [None, 900]), record(50, [100, 200]), record(100, [800])]
+    assert success_by(records, "data.length") == {50.0: Success(2, 2), 100.0: Success(2, 3)}
+
+
+def test_on_recall_a_lag_is_solved_if_the_horizon_reaches_it() -> None:
+    records = [recall(5, [5, 5]), recall(10, [10, 0]), recall(20, [0, None])]
+    rates = {lag: success.rate for lag, success in success_by(records, "data.lag").items()}
+    assert rates == {5.0: 1.0, 10.0: 0.5, 20.0: 0.0}
+
+
+def test_the_largest_length_solved_stands_before_the_first_that_is_not() -> None:
+    def rates(*solved: int) -> dict[float, Success]:
+        return {10.0 * (place + 1): Success(many, 4) for place, many in enumerate(solved)}
+
+    assert largest_solved(rates(4, 2, 1, 4)) == 20.0
+    assert largest_solved(rates(1, 4)) is None
+    assert largest_solved(rates(4, 4, 4)) == 30.0
+    assert largest_solved(rates(4, 2), rate=0.75) == 10.0
+    assert largest_solved({}) is None
+
+
+@pytest.mark.parametrize("length", [None, True, "long", float("nan")])
+def test_a_difficulty_that_is_no_number_is_refused(length: object) -> None:
+    with pytest.raises(ValueError, match=r"data\.length is no number"):
+        success_by([record(length, [1])], "data.length")
+
+
+def test_a_task_that_nothing_counts_as_solving_is_refused() -> None:
+    unsolvable = record(5, [None]) | {"metric": {"solved_at": None}}
+    with pytest.raises(ValueError, match="nothing counts as solving adding"):
+        success_by([unsolvable], "data.length")
