@@ -8,14 +8,13 @@ from itertools import combinations
 from typing import Any
 
 from cells.compare import statistics
+from cells.compare.claims import Claim, fewest_seeds, make_claims
 from cells.compare.load import Comparison, Contestant
 from cells.compare.looks import ALPHA, Looks
 from cells.compare.over_time import OverTime, is_series, lead_over_time, same_series
 from cells.compare.records import differing_keys
 from cells.errors import UserError, did_you_mean
 
-FEWEST_PAIRED = 8
-"""Shared seeds from which on models are compared within seeds."""
 MOST_SEEDS = 1000
 """A number of seeds that nobody will train; estimates beyond are told as "over" it."""
 WORTH_CHASING = 100
@@ -67,9 +66,8 @@ class Pair:
     """One model against another, the one ahead first.
 
     Attributes:
-        p: exact, of the test named in `within` (within seeds, or across models); p_holm: adjusted for all pairs.
-        smallest_p: what the test would give at complete separation, adjusted for the worst place among the pairs.
-        claim: the difference may be claimed; could: the numbers of seeds allow a claim at all.
+        seeds: how many each has; `shared` by both.
+        claim: the outcome of the test.
         wins: seeds, of those that both have, in which the leader scored better; ties count half.
         superiority: P(one run of the leader beats one of the follower), and its interval.
         correlation: Spearman's, of the scores that share a seed.
@@ -82,11 +80,7 @@ class Pair:
     follower: str
     seeds: tuple[int, int]
     shared: int
-    within: bool
-    p: float
-    p_holm: float
-    could: bool
-    claim: bool
+    claim: Claim
     wins: float
     superiority: float
     interval: Interval
@@ -153,8 +147,10 @@ def judge(
     ]
     look, alpha = looks.alpha(comparison)
     siblings = same_series(comparison, others or [comparison]) if is_series(comparison) else []
-    pairs = _judge_pairs(tested, alpha, siblings)
-    if any(pair.could for pair in pairs):
+    claims = make_claims([(a.costs, b.costs) for a, b in tested], alpha)
+    level = alpha / max(1, len(tested))
+    pairs = [_pair(a, b, claim, level, siblings) for (a, b), claim in zip(tested, claims, strict=True)]
+    if any(claim.possible for claim in claims):
         looks.record(comparison)
     configs = {contestant.name: contestant.runs[0].config for contestant in comparison.contestants}
     keys = differing_keys(list(configs.values()))
@@ -162,63 +158,35 @@ def judge(
     return Judgement(comparison, tuple(rows), tuple(pairs), look, alpha, differences)
 
 
-def _judge_pairs(
-    tested: Sequence[tuple[Contestant, Contestant]], alpha: float, siblings: Sequence[Comparison]
-) -> list[Pair]:
-    level = alpha / max(1, len(tested))  # of the smallest p, in Holm's procedure
-    drafts = [_test(a, b, level) for a, b in tested]
-    adjusted = statistics.holm([draft["p"] for draft in drafts])
-    pairs = []
-    for draft, p_holm in zip(drafts, adjusted, strict=True):
-        claim = alpha > 0 and p_holm <= alpha
-        lead = lead_over_time(draft["leader"], draft["follower"], siblings) if siblings and claim else None
-        # Whoever adds seeds looks again, at half the level.
-        needed = None if claim else _needed(draft["interval"], draft["seeds"], level / 2)
-        pairs.append(Pair(**draft, p_holm=p_holm, claim=claim, needed=needed, over_time=lead))
-    return pairs
+def _pair(a: Contestant, b: Contestant, claim: Claim, level: float, siblings: Sequence[Comparison]) -> Pair:
+    """Describe a tested pair.
 
-
-def choose_test(n_a: int, n_b: int, shared: int, level: float) -> bool:
-    """Whether to compare within seeds: from eight shared seeds on, if so few sign flips can reach the level at all.
-
-    The choice depends on numbers of seeds alone, never on a score, so it costs no error.
+    Args:
+        level: what the smallest p of all pairs has to pass.
+        siblings: comparisons on the same series, whose origins roll; none for other data.
     """
-    enough = shared >= FEWEST_PAIRED and statistics.smallest_p(shared, shared, within=True) <= level
-    return enough and shared >= min(n_a, n_b)
-
-
-def fewest_seeds(level: float) -> int:
-    """The least number of seeds, the same for both models, at which a test can reach a level."""
-    n = 2
-    while statistics.smallest_p(n, n, within=False) > level:
-        n += 1
-    return n
-
-
-def _test(a: Contestant, b: Contestant, level: float) -> dict[str, Any]:
-    shared = sorted(a.costs.keys() & b.costs.keys())
-    superiority = statistics.superiority(list(a.costs.values()), list(b.costs.values()))
+    superiority = statistics.superiority([*a.costs.values()], [*b.costs.values()])
     if superiority < 0.5:
         a, b, superiority = b, a, 1 - superiority
-    ours, theirs = list(a.costs.values()), list(b.costs.values())
-    left, right = [a.costs[seed] for seed in shared], [b.costs[seed] for seed in shared]
-    within = choose_test(len(ours), len(theirs), len(shared), level)
-    p = statistics.p_within(left, right) if within else statistics.p_across(ours, theirs)
-    counted = (len(shared), len(shared)) if within else (len(ours), len(theirs))
-    return {
-        "leader": a.name,
-        "follower": b.name,
-        "seeds": (len(ours), len(theirs)),
-        "shared": len(shared),
-        "within": within,
-        "p": p,
-        "could": 0 < statistics.smallest_p(*counted, within) <= level,
-        "wins": sum((x < y) + 0.5 * (x == y) for x, y in zip(left, right, strict=True)),
-        "superiority": superiority,
-        "interval": statistics.superiority_interval(superiority, len(ours), len(theirs)),
-        "correlation": statistics.rank_correlation(left, right),
-        "enough": fewest_seeds(level if level > 0 else ALPHA),
-    }
+    shared = sorted(a.costs.keys() & b.costs.keys())
+    ours, theirs = [a.costs[seed] for seed in shared], [b.costs[seed] for seed in shared]
+    seeds = (len(a.costs), len(b.costs))
+    interval = statistics.superiority_interval(superiority, *seeds)
+    return Pair(
+        leader=a.name,
+        follower=b.name,
+        seeds=seeds,
+        shared=len(shared),
+        claim=claim,
+        wins=sum((x < y) + 0.5 * (x == y) for x, y in zip(ours, theirs, strict=True)),
+        superiority=superiority,
+        interval=interval,
+        correlation=statistics.rank_correlation(ours, theirs),
+        enough=fewest_seeds(level if level > 0 else ALPHA),
+        # Whoever adds seeds looks again, at half the level.
+        needed=None if claim.made else _needed(interval, seeds, level / 2),
+        over_time=lead_over_time(a.name, b.name, siblings) if siblings and claim.made else None,
+    )
 
 
 def _needed(interval: Interval, seeds: tuple[int, int], level: float) -> Interval | None:

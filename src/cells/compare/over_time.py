@@ -74,11 +74,23 @@ def lead_over_time(leader: str, follower: str, comparisons: Sequence[Comparison]
         if kept:  # two records may have one origin, told apart by a validation split of another size
             differences.append(np.array(kept))
             overlaps.append(overlap)
-    if len(differences) < FEWEST_ORIGINS:
+    return judge_over_time(differences, overlaps)
+
+
+def judge_over_time(differences: Sequence[NDArray[np.float64]], overlaps: Sequence[int]) -> OverTime:
+    """Whether a lead holds both within the periods seen and from one period to the next.
+
+    Blocks of windows tell how well each period's difference is known; how much periods differ among themselves only
+    their means can tell, by Student's interval.
+
+    Args:
+        differences: for each origin, leader minus follower in every test window, in order of time.
+        overlaps: for each origin, how many consecutive windows share targets.
+    """
+    between = t_interval([float(values.mean()) for values in differences], fewest=FEWEST_ORIGINS)
+    if between is None:
         return OverTime(len(differences), None, False)
     within = block_bootstrap(differences, overlaps)
-    between = t_interval([float(values.mean()) for values in differences], fewest=FEWEST_ORIGINS)
-    assert between is not None
     return OverTime(len(differences), within, within[1] < 0 and between[1] < 0)
 
 

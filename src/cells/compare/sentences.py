@@ -37,7 +37,7 @@ def how_tested(judgement: Judgement) -> str:
     pairs, look = judgement.pairs, judgement.look
     if not pairs:
         return "One model alone: there is nothing to test it against."
-    kinds = {pair.within for pair in pairs}
+    kinds = {pair.claim.within for pair in pairs}
     test = " or ".join(
         name
         for name, is_within in (("within seeds (sign flips)", True), ("across models", False))
@@ -74,7 +74,7 @@ def seeds_needed(pair: Pair) -> str:
 def _claims(judgement: Judgement) -> list[str]:
     won: dict[tuple[str, str], list[Pair]] = defaultdict(list)
     for pair in judgement.pairs:
-        if pair.claim:
+        if pair.claim.made:
             won[pair.leader, _period(pair)].append(pair)
     data = judgement.comparison.label
     return [
@@ -85,7 +85,7 @@ def _claims(judgement: Judgement) -> list[str]:
 
 def _evidence(pair: Pair) -> str:
     wins = f"{share(pair.wins, pair.shared)} seeds" if pair.shared else f"{pair.superiority:.0%} of pairings"
-    return f"{wins}, {p_value(pair.p_holm)}"
+    return f"{wins}, {p_value(pair.claim.p_holm)}"
 
 
 def _period(pair: Pair) -> str:
@@ -97,23 +97,23 @@ def _period(pair: Pair) -> str:
 
 
 def _undecided(judgement: Judgement) -> list[str]:
-    undecided = [pair for pair in judgement.pairs if not pair.claim]
+    undecided = [pair for pair in judgement.pairs if not pair.claim.made]
     if judgement.alpha == 0 and undecided:
         return [
             "The single look that was promised has been taken: new claims need new seeds in a new folder."
         ]
     impossible: dict[tuple[str, int], list[Pair]] = defaultdict(list)
     for pair in undecided:
-        if not pair.could:
+        if not pair.claim.possible:
             impossible[_count(pair), pair.enough].append(pair)
     sentences = [
         f"{listed(_models(pairs))} cannot be told apart at {count}, and {count} could not have: {enough} can."
         for (count, enough), pairs in impossible.items()
     ]
-    possible = [pair for pair in undecided if pair.could]
+    possible = [pair for pair in undecided if pair.claim.possible]
     for pair in possible[:SHOWN_PAIRS]:
         apart = f"{pair.leader} and {pair.follower} cannot be told apart at {_count(pair)}"
-        sentences.append(f"{apart} ({p_value(pair.p_holm)}); {seeds_needed(pair)}.")
+        sentences.append(f"{apart} ({p_value(pair.claim.p_holm)}); {seeds_needed(pair)}.")
     if len(possible) > SHOWN_PAIRS:
         sentences.append(
             f"Nor can {len(possible) - SHOWN_PAIRS} further pairs; the table of pairs lists them."

@@ -109,14 +109,14 @@ def _pair_cells(pair: Pair) -> tuple[str, ...]:
     return (
         f"{pair.leader} : {pair.follower}",
         share(pair.wins, pair.shared) if pair.shared else "",
-        f"{pair.p:.2g}",
-        f"{pair.p_holm:.2g}",
-        "yes" if pair.claim else "no" if pair.could else f"not below {pair.enough} seeds",
+        f"{pair.claim.p:.2g}",
+        f"{pair.claim.p_holm:.2g}",
+        "yes" if pair.claim.made else "no" if pair.claim.possible else f"not below {pair.enough} seeds",
         f"{pair.superiority:.2f}",
         f"{pair.interval[0]:.2f} … {pair.interval[1]:.2f}",
         NOTHING if pair.correlation is None else f"{pair.correlation:+.2f}",
         "" if pair.needed is None else _needed(pair.needed),
-        "within seeds" if pair.within else "across models",
+        "within seeds" if pair.claim.within else "across models",
         "" if over_time is None else _over_time(over_time.origins, over_time.interval, over_time.holds),
     )
 
