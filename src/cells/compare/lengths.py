@@ -32,7 +32,7 @@ def success_by(records: Iterable[Mapping[str, Any]], key: str) -> dict[float, Su
     Raises:
         ValueError: a record without a number under the key, or of a task that nothing counts as solving.
     """
-    outcomes = defaultdict(list)
+    outcomes: dict[float, list[bool]] = defaultdict(list)
     for record in records:
         outcomes[_number(record, key)] += _solved(record)
     return {value: Success(sum(outcomes[value]), len(outcomes[value])) for value in sorted(outcomes)}

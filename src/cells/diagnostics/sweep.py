@@ -7,7 +7,6 @@ time before and after training. Of runs that differ in `model.spectral_radius`: 
 """
 
 import argparse
-import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,12 +31,7 @@ PREFIX = "gradient_through_time"
 
 @dataclass(frozen=True)
 class Look:
-    """A finished run: its record, and its gradient over lag, geometric means over replicas.
-
-    Attributes:
-        arrays: of its diagnostics.npz.
-        before, after: (K,) of the last layer's h, before training and at the tested weights.
-    """
+    """A finished run: its record, and the arrays of its diagnostics.npz."""
 
     record: dict[str, Any]
     arrays: dict[str, np.ndarray]
@@ -54,10 +48,12 @@ class Look:
 
     @property
     def before(self) -> np.ndarray:
+        """Gradient norm over lag, (K,), before training: of the last layer's h, geometric mean over replicas."""
         return geometric_mean(self.arrays[self._state][0])
 
     @property
     def after(self) -> np.ndarray:
+        """The same at the tested weights."""
         return geometric_mean(self.arrays[f"{self._state}_at_best"])
 
     @property
@@ -145,7 +141,7 @@ def _memory_row(alone: list[Look], at_once: list[Look]) -> list[str]:
 
 
 def _draw_memory(axes: Axes, model: str, colour: str, alone: list[Look], at_once: list[Look]) -> None:
-    by_lag = defaultdict(list)
+    by_lag: dict[int, list[float]] = defaultdict(list)
     for look in alone:
         by_lag[look.setting("data.lag")] += look.arrays["memory/r2"][:, 0].tolist()
     for lag, values in by_lag.items():
@@ -259,7 +255,7 @@ def main(arguments: list[str] | None = None) -> None:
                 f"{given.folder}: neither runs on recall nor a sweep over model.spectral_radius; nothing to sum up."
             )
     except UserError as error:
-        sys.exit(parser.error(str(error)))
+        parser.error(str(error))
     Console(width=120).print(table)
     picture = given.picture or given.folder / "diagnostics.png"
     figure.savefig(picture, dpi=110)
