@@ -46,7 +46,9 @@ def make_run(tmp_path: Path) -> MakeRun:
         for key, value in (settings or {}).items():
             section, name = key.split(".")
             config[section][name] = value
-        where = tmp_path / (folder or f"sweep/{model}-{data}-{config_hash(config)}-{'-'.join(map(str, by_seed))}")
+        where = tmp_path / (
+            folder or f"sweep/{model}-{data}-{config_hash(config)}-{min(by_seed)}-{max(by_seed)}"
+        )
         where.mkdir(parents=True, exist_ok=True)
         replicas = [
             {

@@ -231,13 +231,11 @@ def _with_gaps(comparisons: Sequence[Comparison]) -> list[Comparison]:
     for comparison in comparisons:
         present = {c.name: set(c.costs) for c in comparison.contestants}
         gaps = [
-            f"no run of {name} on {comparison.label} has finished" for name in everyone if name not in present
+            f"No run of {name} on {comparison.label} has finished" for name in everyone if name not in present
         ]
-        all_seeds = set.union(*present.values())
         for name, seeds in present.items():
-            if (
-                all_seeds - seeds and all_seeds & seeds
-            ):  # with no seed in common they were never meant to pair
-                gaps.append(f"{name} on {comparison.label} lacks seed {listed(sorted(all_seeds - seeds))}")
+            others = set().union(*(other for key, other in present.items() if key != name))
+            if seeds & others and others - seeds:  # with no seed in common they were never meant to pair
+                gaps.append(f"{name} on {comparison.label} lacks seed {listed(sorted(others - seeds))}")
         result.append(replace(comparison, gaps=tuple(gaps)))
     return result

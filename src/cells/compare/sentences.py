@@ -28,7 +28,7 @@ def verdict(judgement: Judgement) -> list[str]:
         *_undecided(judgement),
         *([] if nothing_learnt else baselines),
         *_on_diverged(judgement.rows),
-        *(f"{gap[0].upper()}{gap[1:]}." for gap in judgement.comparison.gaps),
+        *(f"{gap}." for gap in judgement.comparison.gaps),
     ]
 
 

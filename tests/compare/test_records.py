@@ -1,0 +1,80 @@
+"""Reading records, and the conditions on them."""
+
+import json
+
+import pytest
+
+from cells.compare.records import differing_keys, read_runs, spelled
+from cells.errors import UserError
+from cells.record import RECORD_NAME
+
+
+def models(tmp_path, **where: str) -> list[str]:
+    conditions = {key.replace("__", "."): value.split(",") for key, value in where.items()}
+    return sorted(run.model for run in read_runs([tmp_path], conditions)[0])
+
+
+def test_a_condition_keeps_the_runs_that_meet_it(make_run, tmp_path) -> None:
+    make_run("gru", [0.1])
+    make_run("lstm", [0.1])
+    make_run("elman", [0.1], data="recall", settings={"optimizer.lr": 0.01})
+    assert models(tmp_path, model="gru,lstm") == ["gru", "lstm"]
+    assert models(tmp_path, data="recall") == ["elman"]
+    assert models(tmp_path, optimizer__lr="1e-2") == ["elman"]
+    assert models(tmp_path, data__length="10", model="gru") == ["gru"]
+    assert len(models(tmp_path)) == 3
+
+
+def test_a_misspelt_key_or_a_value_that_no_run_has_is_told_in_a_sentence(make_run, tmp_path) -> None:
+    make_run("gru", [0.1])
+    with pytest.raises(UserError, match=r"model.hiden_size: no run has .* did you mean 'model.hidden_size'"):
+        models(tmp_path, model__hiden_size="8")
+    with pytest.raises(UserError, match="--where model=lstm: none of the 1 finished runs is"):
+        models(tmp_path, model="lstm")
+
+
+def test_a_folder_that_is_missing_or_holds_no_record_is_refused(tmp_path) -> None:
+    with pytest.raises(UserError, match="there is no such folder"):
+        read_runs([tmp_path / "nowhere"], {})
+    with pytest.raises(UserError, match=r"no record\.json at or below"):
+        read_runs([tmp_path], {})
+
+
+def test_half_a_record_and_one_of_another_schema_are_refused(make_run, tmp_path) -> None:
+    path = make_run("gru", [0.1]) / RECORD_NAME
+    whole = path.read_text()
+    path.write_text(whole[:100])
+    with pytest.raises(UserError, match="is not whole"):
+        read_runs([tmp_path], {})
+    path.write_text(json.dumps(json.loads(whole) | {"schema": "9.0"}))
+    with pytest.raises(UserError, match="schema '9.0' is not"):
+        read_runs([tmp_path], {})
+
+
+def test_unfinished_runs_are_told_and_not_judged(make_run, tmp_path) -> None:
+    make_run("gru", [0.1])
+    make_run("lstm", [0.1], status="interrupted")
+    make_run("elman", [0.1], status="running")
+    runs, unfinished = read_runs([tmp_path], {})
+    assert [run.model for run in runs] == ["gru"]
+    assert sorted(sentence.partition(" ")[2] for sentence in unfinished) == [
+        "interrupted",
+        "is still running, or was killed",
+    ]
+
+
+def test_a_run_named_twice_counts_once(make_run, tmp_path) -> None:
+    folder = make_run("gru", [0.1])
+    assert len(read_runs([tmp_path, folder, folder.parent], {})[0]) == 1
+
+
+def test_what_changes_no_result_is_no_difference(make_run, tmp_path) -> None:
+    make_run("gru", {0: 0.1})
+    make_run("gru", {1: 0.1}, settings={"logger.tensorboard": False, "trainer.log_every_steps": 1})
+    runs, _ = read_runs([tmp_path], {})
+    assert differing_keys([run.config for run in runs]) == []
+
+
+def test_equal_numbers_are_equal_and_a_missing_key_is_a_difference() -> None:
+    assert differing_keys([{"a": 1, "b": 2, "c": True}, {"a": 1.0, "b": 3}]) == ["b", "c"]
+    assert [spelled(value) for value in (None, True, 0.5, "x")] == ["null", "true", "0.5", "x"]

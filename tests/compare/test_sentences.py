@@ -1,0 +1,132 @@
+"""What a person may quote."""
+
+import pytest
+
+from cells.compare.judge import judge
+from cells.compare.load import load
+from cells.compare.looks import Looks
+from cells.compare.sentences import headline, how_tested, verdict
+
+
+@pytest.fixture
+def said(tmp_path):
+    def said(single=False) -> list[str]:
+        comparisons = load([tmp_path]).comparisons
+        return verdict(judge(comparisons[0], Looks(tmp_path, single), comparisons))
+
+    return said
+
+
+def up_from(start: float, seeds: int) -> list[float]:
+    return [start + seed / 1000 for seed in range(seeds)]
+
+
+def test_a_claim_names_winner_losers_data_seeds_and_p(make_run, said) -> None:
+    make_run("gru", up_from(0.1, 10))
+    make_run("elman", up_from(0.3, 10))
+    make_run("lstm", up_from(0.2, 10))
+    assert said() == [
+        "gru beats lstm (10 of 10 seeds, p = 0.0059) and elman (10 of 10 seeds, p = 0.0059) on adding.",
+        "lstm beats elman (10 of 10 seeds, p = 0.0059) on adding.",
+        "gru beats predicting the mean (10 of 10 seeds).",
+    ]
+
+
+def test_too_few_seeds_are_said_to_be_too_few(make_run, said) -> None:
+    for place, model in enumerate(("gru", "elman", "lstm")):
+        make_run(model, up_from(0.1 + place / 10, 3))
+    assert said()[0] == (
+        "gru, elman and lstm cannot be told apart at 3 seeds, and 3 seeds could not have: 5 can."
+    )
+
+
+def test_models_that_could_have_been_told_apart_were_not(make_run, said) -> None:
+    make_run("gru", [0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+    make_run("lstm", [0.15, 0.25, 0.35, 0.45, 0.38, 0.7])
+    assert said()[0] == (
+        "gru and lstm cannot be told apart at 6 seeds (p = 0.94); "
+        "telling them apart would take between 22 and over 1,000 seeds."
+    )
+
+
+def test_nobody_beats_predicting_the_mean_comes_first(make_run, said) -> None:
+    make_run("gru", up_from(0.995, 10))
+    make_run("lstm", up_from(1.1, 10))
+    assert said()[0] == "Nobody beats predicting the mean on adding."
+    assert said()[1].startswith("gru beats lstm")
+
+
+def test_a_simple_predictor_that_does_as_well_is_recommended(make_run, said) -> None:
+    baselines = {"training mean": {"mse": 1.0}, "linear autoregression": {"mse": 0.2, "seconds": 0.2}}
+    make_run("gru", up_from(0.197, 5), baselines=baselines)
+    assert said() == ["Linear autoregression does as well, in 0.2 s: use that."]
+
+
+def test_a_simple_predictor_that_does_better_is_recommended(make_run, said) -> None:
+    make_run("gru", up_from(0.5, 5), baselines={"training mean": {"mse": 1.0}, "last value": {"mse": 0.2}})
+    assert said() == ["The last value does better: use that."]
+
+
+def test_chance_counts_only_where_nothing_was_scored_on_the_test_set(make_run, said) -> None:
+    make_run("gru", [0.1], baselines={}, chance=1 / 6)
+    assert said() == ["gru beats chance (1 of 1 seeds)."]
+
+
+def test_accuracies_are_measured_on_their_way_to_one(make_run, said) -> None:
+    settings = {"metric": "accuracy", "goal": "max", "baselines": {"majority class": {"accuracy": 0.5}}}
+    make_run("gru", [0.505] * 3, **settings)
+    assert said() == ["Nobody beats the majority class on adding."]
+    make_run("lstm", [0.9] * 3, **settings)
+    assert said()[-1] == "lstm beats the majority class (3 of 3 seeds)."
+
+
+def test_diverged_runs_and_missing_seeds_are_said(make_run, said) -> None:
+    make_run("gru", [0.1, None, 0.2])
+    make_run("lstm", [0.1, 0.3])
+    assert said()[-2:] == ["Diverged, and ranked last: 1 of 3 of gru.", "lstm on adding lacks seed 2."]
+
+
+def test_a_claim_on_one_stretch_of_a_series_is_a_claim_on_that_stretch(make_run, said) -> None:
+    settings = {"data.train_fraction": 0.7}
+    make_run("gru", up_from(0.1, 10), data="co2", settings=settings)
+    make_run("lstm", up_from(0.2, 10), data="co2", settings=settings)
+    assert said()[0] == "gru beats lstm (10 of 10 seeds, p = 0.002) on co2, on this test period."
+
+
+def test_a_promise_of_a_single_look_is_kept(make_run, said) -> None:
+    make_run("gru", dict(enumerate(up_from(0.1, 5))))
+    make_run("lstm", dict(enumerate(up_from(0.1001, 5))))
+    said(single=True)
+    make_run("lstm", {5: 0.2})
+    assert said()[0].startswith("The single look that was promised has been taken")
+
+
+def test_scores_without_a_common_seed_are_counted_by_pairings(make_run, said) -> None:
+    make_run("gru", {seed: 0.1 + seed / 1000 for seed in range(6)})
+    make_run("lstm", {seed: 0.2 + seed / 1000 for seed in range(10, 16)})
+    assert said()[0] == "gru beats lstm (100% of pairings, p = 0.0022) on adding."
+
+
+def test_the_way_of_testing_is_told(make_run, tmp_path) -> None:
+    make_run("gru", up_from(0.1, 8))
+    make_run("lstm", up_from(0.1, 8))
+    (comparison,) = load([tmp_path]).comparisons
+    judgement = judge(comparison, Looks(tmp_path))
+    assert how_tested(judgement) == (
+        "Exact permutation test of mean ranks, within seeds (sign flips); p after Holm over 1 pair; "
+        "look 1, claims at p ≤ 0.025."
+    )
+    assert headline([judgement]) == verdict(judgement)[0]
+    assert headline([]) == "There is nothing to compare yet."
+
+
+def test_many_undecided_pairs_do_not_fill_the_screen(make_run, said) -> None:
+    for number in range(8):
+        make_run(
+            "gru",
+            [((seed * 7 + number * 3) % 12) / 12 for seed in range(12)],
+            settings={"optimizer.lr": number},
+        )
+    sentences = [sentence for sentence in said() if "told apart" in sentence or "further" in sentence]
+    assert len(sentences) == 11
+    assert sentences[-1] == "Nor can 18 further pairs; the table of pairs lists them."
