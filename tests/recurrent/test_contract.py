@@ -228,5 +228,5 @@ def test_a_cell_that_cannot_be_built_is_examined_no_further():
 
 def test_the_engines_that_will_run_it_are_named():
     assert (
-        check_cell(GRUCell)[-1].detail == "engine=auto takes torch for one replica and reference for several"
+        check_cell(GRUCell)[-1].detail == "engine=auto takes fused for one replica and fused for several"
     )

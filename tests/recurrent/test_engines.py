@@ -15,10 +15,9 @@ class OwnGRU(GRUCell):
 @pytest.mark.parametrize(
     ("cell", "engine"),
     [
-        (ElmanCell(1, 2), "torch"),
-        (LSTMCell(1, 2), "torch"),
-        (GRUCell(1, 2), "torch"),
-        (GRUCell(1, 2, 3), "reference"),
+        (ElmanCell(1, 2), "fused"),
+        (LSTMCell(1, 2), "fused"),
+        (GRUCell(1, 2, 3), "fused"),
         (OwnGRU(1, 2), "reference"),
         (FeedforwardCell(1, 2, 3), "own"),
     ],

@@ -236,8 +236,8 @@ def test_a_cell_without_a_hidden_state_of_the_layer_s_size_is_refused():
 
 
 def test_the_chosen_engine_is_on_record():
-    assert network_of(LSTMCell).engine_name == "torch"
-    assert network_of(LSTMCell, (0, 1)).engine_name == "reference"
+    assert network_of(LSTMCell).engine_name == "fused"
+    assert network_of(LSTMCell, engine="torch").engine_name == "torch"
 
 
 @every_cell

@@ -1,5 +1,6 @@
 """Layers of a recurrent cell: stacked, in one direction or two, with dropout between, the state explicit."""
 
+import logging
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any, cast
@@ -11,8 +12,10 @@ from torch import Tensor, nn
 
 from cells.errors import UserError
 from cells.recurrent.cell import Cell, State
-from cells.recurrent.engines import ENGINES, choose
+from cells.recurrent.engines import ENGINES, Engine, choose
 from cells.recurrent.initialization import initialize
+
+log = logging.getLogger(__name__)
 
 
 class RecurrentNetwork(nn.Module):
@@ -31,7 +34,8 @@ class RecurrentNetwork(nn.Module):
     Attributes:
         cells: the cells, named l0, l0_reverse, l1, … like the parameters of `torch.nn`. States are listed in
             the same order.
-        engine_name: the engine that runs them.
+        engine_name: the engine that runs them. Where inputs turn out not to be for it (a GPU, another precision),
+            another takes over, and a line in the log says so.
         output_size: D·H.
 
     Raises:
@@ -114,7 +118,7 @@ class RecurrentNetwork(nn.Module):
             states = self.initial_state(inputs.shape[1], like=inputs)
         noise = self._dropout_generators(dropout_seeds, inputs.device)
 
-        unroll = ENGINES[self.engine_name].unroll
+        unroll = self._engine_for(inputs).unroll
         cells, initial, final = self._each_cell(), iter(states), []
         for layer in range(self.num_layers):
             if layer > 0 and noise:
@@ -134,6 +138,14 @@ class RecurrentNetwork(nn.Module):
         Of the reverse direction that is the output at the *first* step: at the last it has seen one input.
         """
         return torch.cat([state["h"] for state in states[-len(self.directions) :]], dim=-1)
+
+    def _engine_for(self, inputs: Tensor) -> Engine:
+        cell = next(self._each_cell())
+        reason = ENGINES[self.engine_name].refuses(cell, inputs)
+        if reason is not None:
+            refusing, self.engine_name = self.engine_name, choose("auto", cell, inputs)
+            log.info("engine=%s does not run here (%s); engine=%s does.", refusing, reason, self.engine_name)
+        return ENGINES[self.engine_name]
 
     def _each_cell(self) -> Iterator[Cell]:
         return cast(Iterator[Cell], iter(self.cells.values()))
@@ -186,7 +198,9 @@ def _require_cell(cell: object, hidden_size: int) -> None:
 
 
 def _dropped(inputs: Tensor, probability: float, generators: Sequence[torch.Generator]) -> Tensor:
-    kept = torch.empty_like(inputs)
+    kept = torch.empty(
+        inputs.shape, dtype=inputs.dtype, device=inputs.device
+    )  # in one order, whatever the engine
     for replica, generator in zip(kept, generators, strict=True):
         replica.bernoulli_(1.0 - probability, generator=generator)
     return inputs * kept / (1.0 - probability)

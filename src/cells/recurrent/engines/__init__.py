@@ -9,14 +9,14 @@ from torch import Tensor
 
 from cells.errors import UserError, did_you_mean
 from cells.recurrent.cell import Cell, State
-from cells.recurrent.engines import own, reference, torch_kernels
+from cells.recurrent.engines import fused, own, reference, torch_kernels
 
 
 class Engine(Protocol):
     """What an engine's module has to offer."""
 
-    def refuses(self, cell: Cell) -> str | None:
-        """Why this engine cannot run a cell, as a clause without a full stop; None if it can."""
+    def refuses(self, cell: Cell, inputs: Tensor | None = None) -> str | None:
+        """Why this engine cannot run a cell (on these inputs), as a clause without a full stop; None if it can."""
 
     def unroll(
         self, cell: Cell, inputs: Tensor, state: State, lengths: Tensor | None
@@ -24,23 +24,23 @@ class Engine(Protocol):
         """Run a cell over whole sequences; every engine returns what `reference.unroll` returns."""
 
 
-ENGINES: dict[str, Engine] = {"torch": torch_kernels, "own": own, "reference": reference}
+ENGINES: dict[str, Engine] = {"own": own, "fused": fused, "torch": torch_kernels, "reference": reference}
 """Fastest first: `engine=auto` takes the first that does not refuse."""
 
 
-def choose(engine: str, cell: Cell) -> str:
+def choose(engine: str, cell: Cell, inputs: Tensor | None = None) -> str:
     """The name of the engine that will run a cell: the one asked for, or the fastest possible one for "auto".
 
     Raises:
         UserError: there is no such engine, or it cannot run that cell.
     """
     if engine == "auto":
-        return next(name for name, candidate in ENGINES.items() if candidate.refuses(cell) is None)
+        return next(name for name, candidate in ENGINES.items() if candidate.refuses(cell, inputs) is None)
     if engine not in ENGINES:
         raise UserError(
             f"engine={engine}: there is no such engine; {did_you_mean(engine, ['auto', *ENGINES])}"
         )
-    reason = ENGINES[engine].refuses(cell)
+    reason = ENGINES[engine].refuses(cell, inputs)
     if reason is not None:
         raise UserError(f"engine={engine} cannot run this model: {reason}; use engine=auto.")
     return engine

@@ -5,7 +5,7 @@ from torch import Tensor
 from cells.recurrent.cell import Cell, State
 
 
-def refuses(cell: Cell) -> str | None:
+def refuses(cell: Cell, inputs: Tensor | None = None) -> str | None:
     """A cell without such a method."""
     return f"{type(cell).__name__} has no method unroll of its own" if cell.unroll is None else None
 

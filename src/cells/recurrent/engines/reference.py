@@ -6,7 +6,7 @@ from torch import Tensor
 from cells.recurrent.cell import Cell, State
 
 
-def refuses(cell: Cell) -> None:
+def refuses(cell: Cell, inputs: Tensor | None = None) -> None:
     """Nothing: every cell has a step."""
 
 

@@ -18,7 +18,7 @@ from cells.recurrent.gru import GRUCell
 from cells.recurrent.lstm import LSTMCell
 
 
-def refuses(cell: Cell) -> str | None:
+def refuses(cell: Cell, inputs: Tensor | None = None) -> str | None:
     """More than one replica, and all but the three cells PyTorch has: a subclass may compute anything."""
     if type(cell) not in (ElmanCell, LSTMCell, GRUCell):
         return f"PyTorch has kernels for ElmanCell, LSTMCell and GRUCell, and this is {type(cell).__name__}"

@@ -1,0 +1,256 @@
+"""A layer of Elman, LSTM or GRU cells as one operation of autograd, run by the kernels in `sweep.py`."""
+
+import itertools
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from cells.recurrent.cell import Cell, State
+from cells.recurrent.elman import ElmanCell
+from cells.recurrent.engines.fused import gates, sweep
+from cells.recurrent.engines.fused.tile import panel_width
+from cells.recurrent.gru import GRUCell
+from cells.recurrent.lstm import LSTMCell
+
+Array = NDArray[Any]
+
+
+def unroll(cell: Cell, inputs: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:
+    """As `reference.unroll`. Outputs are a view of all states, so they are not contiguous."""
+    assert isinstance(cell, (ElmanCell, LSTMCell, GRUCell))
+    parameters = (cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh)
+    outputs, h, c = _Sweep.apply(_kind(cell), inputs, state["h"], state.get("c"), *parameters, lengths)
+    return outputs, {"h": h} if c is None else {"h": h, "c": c}
+
+
+def _kind(cell: ElmanCell | LSTMCell | GRUCell) -> int:
+    if isinstance(cell, ElmanCell):
+        return gates.ELMAN_TANH if cell.nonlinearity == "tanh" else gates.ELMAN_RELU
+    return gates.LSTM if isinstance(cell, LSTMCell) else gates.GRU
+
+
+class _Sweep(torch.autograd.Function):
+    """All blocks of all replicas through time, and back.
+
+    Shapes: inputs (R, B, T, F), h and c (R, B, H), parameters as in the cells, lengths (R, B); outputs (R, B, T, H).
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        kind: int,
+        inputs: Tensor,
+        h: Tensor,
+        c: Tensor | None,
+        weight_ih: Tensor,
+        weight_hh: Tensor,
+        bias_ih: Tensor | None,
+        bias_hh: Tensor | None,
+        lengths: Tensor | None,
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        replicas, batch, steps, features = inputs.shape
+        hidden = h.shape[-1]
+        planes = weight_hh.shape[-1] // hidden + (kind == gates.GRU)
+        shared = replicas > 1 and inputs.stride(0) == 0
+        x = _numpy(inputs[:1] if shared else inputs)
+        width = panel_width(x.dtype)
+        padded = -(-hidden // width) * width
+        period = steps if any(ctx.needs_input_grad) else 1
+
+        states = [_with_room(initial, steps, padded) for initial in ([h] if c is None else [h, c])]
+        room = 0 if kind <= gates.ELMAN_RELU else replicas * period * planes * batch * padded
+        kept = np.empty(room, x.dtype)
+        size = (batch, steps, features, hidden, padded, planes)
+        shared_arguments = (
+            x.reshape(-1),
+            0 if shared else batch * steps * features,
+            _panels(weight_ih, hidden, width),
+            _panels(weight_hh, hidden, width),
+            _plane_biases(kind, bias_ih, bias_hh, (replicas, planes, hidden, padded), x.dtype),
+            width,
+            states[0].reshape(-1),
+            states[-1].reshape(-1),
+            kept,
+            period,
+            np.empty(0, np.int64) if lengths is None else _numpy(lengths.to(torch.int64)).reshape(-1),
+        )
+
+        def block(replica: int, number: int, first: int, rows: int) -> None:
+            sweep.forward(kind, size, replica, first, rows, *shared_arguments)
+
+        _each_block(replicas, batch, block)
+        ctx.save_for_backward(weight_ih, weight_hh)
+        ctx.kind, ctx.size, ctx.has_bias = kind, size, bias_ih is not None
+        ctx.kept = (*shared_arguments[:2], *shared_arguments[6:9], shared_arguments[10])
+        ctx.stale, ctx.refill = False, lambda: _each_block(replicas, batch, block)
+        ctx.set_materialize_grads(False)
+        outputs = torch.from_numpy(states[0])[:, 1:, :, :hidden].transpose(1, 2)
+        final = [torch.from_numpy(state[:, steps, :, :hidden].copy()) for state in states]
+        return outputs, final[0], None if c is None else final[1]
+
+    @staticmethod
+    @once_differentiable
+    def backward(
+        ctx: Any, d_outputs: Tensor | None, d_h: Tensor | None, d_c: Tensor | None
+    ) -> tuple[Any, ...]:
+        x, x_replica, h, c, kept, lengths = ctx.kept
+        if (
+            ctx.stale
+        ):  # going back has put gradients in the place of gates; another time needs the gates again
+            ctx.refill()
+        ctx.stale = True
+        weight_ih, weight_hh = ctx.saved_tensors
+        batch, steps, features, hidden, padded, planes = size = ctx.size
+        replicas, count = weight_hh.shape[0], weight_hh.shape[-1] // hidden
+        blocks, width, number = len(_blocks(batch)), panel_width(x.dtype), x.dtype
+
+        carried = [
+            np.zeros((replicas, batch, padded), number) for _ in ("h", "c")[: 1 + (ctx.kind == gates.LSTM)]
+        ]
+        for into, given in zip(carried, (d_h, d_c), strict=False):
+            if given is not None:
+                into[..., :hidden] = given.numpy()
+        empty = np.empty(0, number)
+        d_x = np.empty((replicas, batch, steps, features), number) if ctx.needs_input_grad[1] else None
+        d_ih = np.zeros((replicas, blocks, features, count, padded), number)
+        d_hh = np.zeros((replicas, blocks, hidden, count, padded), number)
+        d_bias = np.zeros((replicas, blocks, planes, padded), number)
+        before = (
+            x,
+            x_replica,
+            _transposed_panels(weight_ih, hidden, width),
+            _transposed_panels(weight_hh, hidden, width),
+        )
+        after = (width, h, c, kept, lengths, empty if d_outputs is None else _numpy(d_outputs).reshape(-1))
+        wanted = (
+            empty if d_x is None else d_x.reshape(-1),
+            d_ih.reshape(-1),
+            d_hh.reshape(-1),
+            d_bias.reshape(-1),
+            empty,
+        )
+
+        def block(replica: int, number: int, first: int, rows: int) -> None:
+            dh, dc = (array[replica, first : first + rows].reshape(-1) for array in (carried[0], carried[-1]))
+            sweep.backward(
+                ctx.kind, size, replica, first, rows, number, blocks, *before, *after, dh, dc, *wanted
+            )
+
+        _each_block(replicas, batch, block)
+        d_weights = [torch.from_numpy(d.sum(1)[..., :hidden]).flatten(2) for d in (d_ih, d_hh)]
+        d_initial = [torch.from_numpy(d[..., :hidden]) for d in carried]
+        return (
+            None,
+            None if d_x is None else torch.from_numpy(d_x),
+            d_initial[0],
+            d_initial[1] if ctx.kind == gates.LSTM else None,
+            *d_weights,
+            *(_bias_gradients(d_bias.sum(1)[..., :hidden], ctx.kind) if ctx.has_bias else (None, None)),
+            None,
+        )
+
+
+def _blocks(batch: int) -> list[tuple[int, int]]:
+    """(first row, rows) of each block, as even as they can be."""
+    many = -(-batch // sweep.ROWS)
+    ends = [batch * block // many for block in range(many + 1)]
+    return [(first, end - first) for first, end in itertools.pairwise(ends)]
+
+
+def _each_block(replicas: int, batch: int, run: Any) -> None:
+    """Call run(replica, block, first row, rows) for each block; threads meet once, at the end."""
+    tasks = [(r, number, *block) for r in range(replicas) for number, block in enumerate(_blocks(batch))]
+    helpers = min(torch.get_num_threads(), len(tasks)) - 1
+    futures = []
+    if helpers:
+        # Taken from both ends, so that this thread works as well instead of waiting.
+        waiting = iter(tasks)
+        pool = _pool(helpers, os.getpid())
+
+        def work() -> None:
+            for task in waiting:
+                run(*task)
+
+        futures = [pool.submit(work) for _ in range(helpers)]
+        work()
+    else:
+        for task in tasks:
+            run(*task)
+    for future in futures:
+        future.result()
+
+
+@lru_cache(maxsize=1)
+def _pool(helpers: int, process: int) -> ThreadPoolExecutor:
+    """Threads of this process: a forked child has none of its parent's."""
+    return ThreadPoolExecutor(helpers, thread_name_prefix="cells-fused")
+
+
+def _with_room(initial: Tensor, steps: int, padded: int) -> Array:
+    """(R, T + 1, B, S) that begins with a state (R, B, H)."""
+    first = _numpy(initial)
+    replicas, batch, hidden = first.shape
+    states = np.empty((replicas, steps + 1, batch, padded), first.dtype)
+    states[:, 0, :, :hidden] = first
+    states[:, 0, :, hidden:] = 0
+    return states
+
+
+def _plane_biases(
+    kind: int, ih: Tensor | None, hh: Tensor | None, shape: tuple[int, ...], number: Any
+) -> Array:
+    """What each plane of gates starts from, (R, P, S), flat."""
+    replicas, planes, hidden, padded = shape
+    biases = np.zeros((replicas, planes, padded), number)
+    if ih is not None and hh is not None:
+        mine, recurrent = (_numpy(bias).reshape(replicas, -1, hidden) for bias in (ih, hh))
+        if kind == gates.GRU:  # the reset gate stands between the two biases of the content
+            biases[:, :2, :hidden] = mine[:, :2] + recurrent[:, :2]
+            biases[:, 2, :hidden], biases[:, 3, :hidden] = mine[:, 2], recurrent[:, 2]
+        else:
+            biases[..., :hidden] = mine + recurrent
+    return biases.reshape(-1)
+
+
+def _bias_gradients(planes: Array, kind: int) -> tuple[Tensor, Tensor]:
+    """Gradients (R, 1, gates · H) of bias_ih and bias_hh from those of the planes (R, P, H)."""
+    if kind == gates.GRU:
+        both = planes[:, :3], planes[:, [0, 1, 3]]
+        return torch.from_numpy(both[0]).flatten(1).unsqueeze(1), torch.from_numpy(both[1]).flatten(
+            1
+        ).unsqueeze(1)
+    gradient = torch.from_numpy(planes).flatten(1).unsqueeze(1)
+    return gradient, gradient.clone()
+
+
+def _panels(weight: Tensor, block: int, width: int) -> Array:
+    """(R, K, gates · block) → (R, gates, panels, K, width), flat; zeros fill every gate up to whole panels."""
+    matrix = _numpy(weight)
+    return _in_panels(matrix.reshape(*matrix.shape[:2], -1, block).transpose(0, 2, 1, 3), width)
+
+
+def _transposed_panels(weight: Tensor, hidden: int, width: int) -> Array:
+    """(R, K, gates · H) → (R, gates, panels of K, H, width), flat: each gate's matrix transposed, then as above."""
+    matrix = _numpy(weight)
+    return _in_panels(matrix.reshape(*matrix.shape[:2], -1, hidden).transpose(0, 2, 3, 1), width)
+
+
+def _in_panels(matrices: Array, width: int) -> Array:
+    replicas, count, rows, columns = matrices.shape
+    missing = -columns % width
+    if missing:
+        matrices = np.pad(matrices, ((0, 0), (0, 0), (0, 0), (0, missing)))
+    split = matrices.reshape(replicas, count, rows, -1, width)
+    return np.ascontiguousarray(split.transpose(0, 1, 3, 2, 4)).reshape(-1)
+
+
+def _numpy(tensor: Tensor) -> Array:
+    array: Array = tensor.detach().contiguous().numpy()
+    return array
