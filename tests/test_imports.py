@@ -21,7 +21,7 @@ LEVELS = [
 ]
 """A room may import its own level's neighbours only where NEIGHBOURS says so, and any level below."""
 
-NEIGHBOURS = {("folders", "record"), ("settings", "targets")}
+NEIGHBOURS = {("folders", "record"), ("folders", "settings"), ("settings", "targets")}
 
 
 def level_of(room: str) -> int:

@@ -3,11 +3,13 @@
 import hashlib
 import re
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from cells.errors import UserError
-from cells.record import read_record
+from cells.record import config_hash, read_record
+from cells.settings import parse_seeds
 
 SLUG_LENGTH = 80
 
@@ -69,3 +71,11 @@ def is_finished(folder: Path) -> bool:
     """Whether the run in a folder came to its end (a diverged run did)."""
     record = read_record(folder)
     return record is not None and record["status"] in ("completed", "diverged")
+
+
+def is_same_run(folder: Path, config: Mapping[str, Any]) -> bool:
+    """Whether the record in a folder is of this configuration and these seeds."""
+    record = read_record(folder)
+    if record is None or record["config_hash"] != config_hash(config):
+        return False
+    return parse_seeds(record["config"].get("seeds", 1)) == parse_seeds(config.get("seeds", 1))

@@ -15,8 +15,9 @@ from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.strategies import DDPStrategy
 
 from cells.build import Parts, build, device_count, process_count
-from cells.environment import describe_environment, peak_memory_bytes
+from cells.environment import describe_environment, keep_freed_memory, peak_memory_bytes
 from cells.errors import UserError
+from cells.folders import is_finished, is_same_run
 from cells.record import SCHEMA_VERSION, config_hash, read_record, write_record
 from cells.training.checkpoints import BEST, LAST, AtomicCheckpointIO, CheckpointWriter, read_checkpoint
 from cells.training.clock import StepClock
@@ -39,14 +40,19 @@ def execute(config: Mapping[str, Any], folder: Path, overrides: list[str]) -> di
 
     Args:
         config: a plain container with its interpolations resolved.
-        folder: the run's own folder; if an unfinished run of this configuration stands there, it is continued.
+        folder: the run's own folder. An unfinished run of this configuration in it is continued; one that has come to
+            its end is left as it is.
         overrides: what was said on the command line, for the record.
 
     Returns:
         The record that now stands in the folder.
     """
     _quiet_lightning()
+    keep_freed_memory()
     earlier = read_record(folder) or {}
+    if is_finished(folder) and is_same_run(folder, config):
+        log.info("%s has come to its end already", folder)
+        return earlier
     record: dict[str, Any] = {
         "schema": SCHEMA_VERSION,
         "status": "running",
@@ -61,8 +67,9 @@ def execute(config: Mapping[str, Any], folder: Path, overrides: list[str]) -> di
     _write_yaml(folder / "config.yaml", config)
     try:
         run = Run(build(config), folder, record, earlier)
-        run.fit()
-        run.test()
+        with run.interrupts:
+            run.fit()
+            run.test()
     except (InterruptedBySignal, KeyboardInterrupt) as stop:
         record |= {"status": "interrupted", "message": f"stopped by {stop}" if str(stop) else "stopped"}
     except UserError as error:
@@ -79,6 +86,7 @@ def execute(config: Mapping[str, Any], folder: Path, overrides: list[str]) -> di
 def train_along(config: Mapping[str, Any], folder: Path) -> None:
     """The share of a process that does not lead a distributed training: it trains, and writes nothing."""
     _quiet_lightning()
+    keep_freed_memory()
     parts = build(config)
     trainer = _trainer(parts, _callbacks(parts, _tracker(parts), folder), loggers=[])
     with contextlib.suppress(InterruptedBySignal):
@@ -105,21 +113,25 @@ class Run:
         self._earlier_cost = (earlier.get("cost") or {}) if resume_step else {}
         self._tracker = _tracker(parts)
         self._logger = parts.make_logger(folder, resume_step)
+        self._callbacks = _callbacks(parts, self._tracker, folder)
         record |= {"environment": describe_environment(_device_name(parts))} | _describe(parts)
         self._note_replicas([None] * len(parts.settings.seeds))
         self._logger.log_text("summary", text_summary(record, str(parts.learner)))
         write_record(folder, record)
 
+    @property
+    def interrupts(self) -> Interrupts:
+        """To be entered while the run is going on."""
+        return next(callback for callback in self._callbacks if isinstance(callback, Interrupts))
+
     def fit(self) -> None:
         """Train all replicas; on return each has its best-validation weights on record."""
         parts = self._parts
-        callbacks = _callbacks(parts, self._tracker, self._folder)
-        interrupts = next(callback for callback in callbacks if isinstance(callback, Interrupts))
-        clock = next(callback for callback in callbacks if isinstance(callback, StepClock))
+        clock = next(callback for callback in self._callbacks if isinstance(callback, StepClock))
         started = time.perf_counter()
         try:
-            with interrupts, self._processes():
-                trainer = _trainer(parts, callbacks, loggers=[self._logger])
+            with self._processes():
+                trainer = _trainer(parts, self._callbacks, loggers=[self._logger])
                 try:
                     trainer.fit(parts.learner, datamodule=parts.datamodule, ckpt_path=self._checkpoint)
                 finally:
@@ -202,11 +214,10 @@ class Run:
 
     def _note_cost(self, seconds: float, milliseconds_per_step: float | None) -> None:
         learner = self._parts.learner
-        steps = max((replica.last_step for replica in self._tracker.replicas), default=0)
         on_gpu = torch.cuda.is_available() and self._parts.training.accelerator != "cpu"
         self._record["cost"] = {
             "seconds": round(seconds + self._earlier_cost.get("seconds", 0.0), 3),
-            "steps": steps,
+            "steps": learner.global_step,
             "milliseconds_per_step": milliseconds_per_step,
             "peak_memory_bytes": torch.cuda.max_memory_allocated() if on_gpu else peak_memory_bytes(),
             "engine": learner.network.engine_name,

@@ -1,9 +1,12 @@
 """The command line called within the test's own process: seconds less than starting Python and torch each time."""
 
 import logging
+import multiprocessing
+import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -66,3 +69,38 @@ def program(
     for name, module in list(sys.modules.items()):
         if str(getattr(module, "__file__", None) or "").startswith(str(tmp_path)):
             del sys.modules[name]  # modules that the test wrote
+
+
+Start = Callable[..., BaseProcess]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """`start("model=gru", …)` starts the program in a process of its own and goes on.
+
+    It is forked from a server that has imported everything, which takes seconds, once.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["cells.run", "cells.cli.hydra_entry"])
+    processes = []
+
+    def started(*arguments: str) -> BaseProcess:
+        process = context.Process(target=_call_program, args=(tmp_path, arguments))
+        process.start()
+        processes.append(process)
+        return process
+
+    yield started
+    for process in processes:
+        process.kill()
+        process.join()
+
+
+def _call_program(folder: Path, arguments: tuple[str, ...]) -> None:
+    os.setsid()  # as a terminal does: the process leads a group, to which Ctrl-C goes
+    os.chdir(folder)
+    sys.argv = ["train.py", *arguments]
+    printed = os.open(folder / f"printed-{os.getpid()}.txt", os.O_CREAT | os.O_WRONLY)
+    os.dup2(printed, 1)
+    os.dup2(printed, 2)
+    sys.exit(main())

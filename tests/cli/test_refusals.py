@@ -205,7 +205,7 @@ def test_results_in_a_folder_that_the_user_names_are_not_overwritten(
     program: Program, tmp_path: Path
 ) -> None:
     assert program(*SMALL, "hydra.run.dir=mine").code == 0
-    for arguments in (["seeds=2"], ["seeds=2", "resume=true"], ["resume=true"]):
+    for arguments in (["seeds=1"], ["seeds=2"], ["seeds=2", "resume=true"], ["model=gru", "resume=true"]):
         assert_refused(program, tmp_path, [*SMALL, *arguments, "hydra.run.dir=mine"], "name another folder")
 
 

@@ -16,7 +16,8 @@ EXIT_INTERRUPTED = 130
 def main() -> int:
     """Run the program on `sys.argv`; the result is its exit code.
 
-    0 all well; 1 a run failed; 2 the input was refused, before anything was trained; 130 interrupted.
+    0 all well; 1 a run failed; 2 the input was refused, before anything was trained; 130 interrupted by
+    Ctrl-C or SIGTERM.
     """
     arguments = sys.argv[1:]
     if "--help" in arguments or "-h" in arguments:

@@ -20,9 +20,8 @@ from omegaconf.errors import OmegaConfBaseException
 from cells.cli import outcome
 from cells.cli.complaints import one_sentence
 from cells.errors import UserError
-from cells.folders import claim, claimed, is_finished, make_folder, slug
-from cells.record import config_hash, read_record
-from cells.settings import parse_seeds
+from cells.folders import claim, claimed, is_finished, is_same_run, make_folder, slug
+from cells.record import read_record
 
 log = logging.getLogger(__name__)
 
@@ -47,20 +46,19 @@ class Gate(Callback):
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         with _firmly():
             _name_jobs_by_what_is_swept(config)
-            jobs = _plan(config)
-            for job in jobs:
-                _checked(job)
-            subfolders = [str(OmegaConf.select(job, "hydra.sweep.subdir")) for job in jobs]
-            for name in subfolders:
-                if subfolders.count(name) > 1:
+            jobs: dict[str, dict[str, Any]] = {}
+            for job in _plan(config):
+                name = str(OmegaConf.select(job, "hydra.sweep.subdir"))
+                if name in jobs:
                     raise UserError(f"the sweep names the same job twice ({name}); leave one out.")
-            folder = _sweep_folder(config, subfolders)
+                jobs[name] = _checked(job)
+            folder = _sweep_folder(config, jobs)
             # Each job is composed anew from the overrides, perhaps in another process: this way they all know.
             with read_write(config), open_dict(config):
                 config.hydra.sweep.dir = str(folder)
                 config.hydra.overrides.hydra.append(f"hydra.sweep.dir={_quoted(str(folder))}")
-        outcome.sweep_folder, outcome.sweep_jobs = folder, subfolders
-        log.info("%d jobs in %s", len(subfolders), folder)
+        outcome.sweep_folder, outcome.sweep_jobs = folder, list(jobs)
+        log.info("%d jobs in %s", len(jobs), folder)
 
 
 def _run_folder(config: DictConfig, plain: dict[str, Any]) -> Path:
@@ -70,24 +68,31 @@ def _run_folder(config: DictConfig, plain: dict[str, Any]) -> Path:
         return Path(tempfile.mkdtemp(prefix="cells-rank-"))  # the first process writes what counts
     if _named_by_user(config, "hydra.run.dir"):
         folder = Path(config.hydra.run.dir)
-        _refuse_foreign(folder, plain)
+        _refuse_foreign(folder, plain, "hydra.run.dir")
         make_folder(folder)
         return folder
     choices = config.hydra.runtime.choices
     said = [o for o in config.hydra.overrides.task if not o.startswith(("model=", "data=", *_UNNAMED))]
     name, root = slug([choices.model, choices.data, *said]), Path(config.output_dir)
-    return (_unfinished(root, name, plain) if config.resume else None) or claim(root, name)
+    return (_unfinished(root, name, plain) if plain["resume"] else None) or claim(root, name)
 
 
-def _sweep_folder(config: DictConfig, subfolders: list[str]) -> Path:
+def _sweep_folder(config: DictConfig, jobs: dict[str, dict[str, Any]]) -> Path:
+    """The folder of a sweep, given its jobs' configurations by the names of their own folders."""
     if _named_by_user(config, "hydra.sweep.dir"):
-        make_folder(Path(config.hydra.sweep.dir))
-        return Path(config.hydra.sweep.dir)
+        folder = Path(config.hydra.sweep.dir)
+        for name, plain in jobs.items():
+            _refuse_foreign(folder / name, plain, "hydra.sweep.dir")
+        make_folder(folder)
+        return folder
     root = Path(config.output_dir)
     name = slug(override for override in config.hydra.overrides.task if not override.startswith(_UNNAMED))
-    if config.resume:
+    if any(plain["resume"] for plain in jobs.values()):
         for earlier in claimed(root, name):
-            if not all(is_finished(earlier / job) for job in subfolders):
+            ours = all(
+                read_record(earlier / j) is None or is_same_run(earlier / j, p) for j, p in jobs.items()
+            )
+            if ours and not all(is_finished(earlier / job) for job in jobs):
                 log.info("Resuming %s", earlier)
                 return earlier
         log.info("There is no unfinished sweep of this configuration to resume; starting a new one.")
@@ -156,38 +161,28 @@ def _checked(config: DictConfig) -> dict[str, Any]:
     task = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     plain = OmegaConf.to_container(task, resolve=True, throw_on_missing=True)
     assert isinstance(plain, dict)
-    build(plain)  # type: ignore[arg-type]
-    return plain  # type: ignore[return-value]
+    resume = build(plain).settings.resume  # type: ignore[arg-type]
+    return plain | {"resume": resume}  # type: ignore[return-value]
 
 
 def _named_by_user(config: DictConfig, key: str) -> bool:
     return any(override.startswith(f"{key}=") for override in config.hydra.overrides.hydra)
 
 
-def _is_same_run(folder: Path, plain: dict[str, Any]) -> bool:
-    record = read_record(folder)
-    if record is None:
-        return False
-    same_seeds = parse_seeds(record["config"].get("seeds", 1)) == parse_seeds(plain.get("seeds", 1))
-    return record["config_hash"] == config_hash(plain) and same_seeds
-
-
 def _unfinished(root: Path, name: str, plain: dict[str, Any]) -> Path | None:
     """The newest folder of this name whose run of equal configuration has not come to its end."""
     for folder in claimed(root, name):
-        if _is_same_run(folder, plain) and not is_finished(folder):
+        if is_same_run(folder, plain) and not is_finished(folder):
             log.info("Resuming %s", folder)
             return folder
     log.info("There is no unfinished run of this configuration to resume; starting a new one.")
     return None
 
 
-def _refuse_foreign(folder: Path, plain: dict[str, Any]) -> None:
-    """A folder named by the user may be new, or hold an unfinished run of the same configuration to go on with."""
-    if read_record(folder) is None:
-        return
-    if not (plain["resume"] and _is_same_run(folder, plain) and not is_finished(folder)):
+def _refuse_foreign(folder: Path, plain: dict[str, Any], key: str) -> None:
+    """A folder named by the user may be new, or hold a run of the same configuration to go on with."""
+    if read_record(folder) is not None and not (plain["resume"] and is_same_run(folder, plain)):
         raise UserError(
-            f"hydra.run.dir={folder}: a run has already left its results there; name another folder, or add "
-            "resume=true to go on with an unfinished run of the same configuration."
+            f"{key}={folder}: a run has already left its results there; name another folder, or add resume=true to go "
+            "on with a run of the same configuration."
         )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -17,6 +18,7 @@ from cells.errors import UserError
 from cells.record import RECORD_NAME, read_record
 
 MOST_METRICS = 4
+HOW_TO_RESUME = "add resume=true to the same command to go on from the last checkpoint"
 WIDTH_WITHOUT_TERMINAL = 140
 
 
@@ -38,9 +40,9 @@ def show_run(folder: Path, record: dict[str, Any], console: Console | None = Non
         if diverged:
             console.print(f"diverged: seed {_listed(diverged)}, counted where there are weights from before")
     else:
-        console.print(f"[bold]{record['status']}[/bold]: {record['message']}", soft_wrap=True)
+        console.print(f"[bold]{record['status']}[/bold]: {escape(record['message'])}", soft_wrap=True)
         if record["status"] == "interrupted":
-            console.print("add resume=true to the same command to go on from its last checkpoint")
+            console.print(HOW_TO_RESUME)
     console.print(f"record      {folder / RECORD_NAME}", soft_wrap=True, highlight=False)
     console.print(f"look closer tensorboard --logdir {folder}", soft_wrap=True, highlight=False)
     return str(record["status"])
@@ -63,11 +65,14 @@ def show_sweep(folder: Path, jobs: Sequence[str], console: Console | None = None
     statuses = [str(record["status"]) if record else "missing" for record in records.values()]
     if any(status in FINISHED for status in statuses):
         _conclude(folder, [folder / name for name in names], console)
+    absent = "it was not started" if "interrupted" in statuses else "it left no record"
     for (name, record), status in zip(records.items(), statuses, strict=True):
         if status not in FINISHED:
-            message = record["message"] if record and record["message"] else "it left no record"
+            message = escape(record["message"]) if record and record["message"] else absent
             console.print(f"[bold red]{status}[/bold red] {name}: {message}", soft_wrap=True, highlight=False)
             console.print(f"  log: {folder / name / 'train.log'}", soft_wrap=True, highlight=False)
+    if "interrupted" in statuses:
+        console.print(HOW_TO_RESUME)
     console.print(f"records     {folder}/*/{RECORD_NAME}", soft_wrap=True, highlight=False)
     console.print(f"look closer tensorboard --logdir {folder}", soft_wrap=True, highlight=False)
     return statuses

@@ -17,13 +17,13 @@ class InterruptedBySignal(Exception):  # noqa: N818 (an event, not an error)
 
     def __init__(self, signal_number: int) -> None:
         super().__init__(signal.Signals(signal_number).name)
-        self.exit_code = 128 + signal_number
 
 
 class Interrupts(Callback):
     """While entered, the first SIGINT or SIGTERM ends training at the next step's end; a second one at once.
 
-    Lightning alone would answer SIGTERM with exit code 0 under Hydra, and Ctrl-C without a checkpoint.
+    Outside of the training loop, as in the test, the first one does. Lightning alone would answer SIGTERM with exit
+    code 0 under Hydra, and Ctrl-C without a checkpoint or by exiting.
 
     Args:
         writer: writes the checkpoint.
