@@ -1,7 +1,7 @@
 """Called by Hydra before a run or a sweep starts: checks every job, then gives each its folder."""
 
 import contextlib
-import logging
+import sys
 import tempfile
 import traceback
 from collections.abc import Iterator
@@ -22,8 +22,6 @@ from cells.cli.complaints import one_sentence
 from cells.errors import UserError
 from cells.folders import claim, claimed, is_finished, is_same_run, make_folder, slug
 from cells.record import read_record
-
-log = logging.getLogger(__name__)
 
 
 class Refused(BaseException):
@@ -58,7 +56,7 @@ class Gate(Callback):
                 config.hydra.sweep.dir = str(folder)
                 config.hydra.overrides.hydra.append(f"hydra.sweep.dir={_quoted(str(folder))}")
         outcome.sweep_folder, outcome.sweep_jobs = folder, list(jobs)
-        log.info("%d jobs in %s", len(jobs), folder)
+        _tell(f"{len(jobs)} jobs in {folder}")
 
 
 def _run_folder(config: DictConfig, plain: dict[str, Any]) -> Path:
@@ -93,9 +91,9 @@ def _sweep_folder(config: DictConfig, jobs: dict[str, dict[str, Any]]) -> Path:
                 read_record(earlier / j) is None or is_same_run(earlier / j, p) for j, p in jobs.items()
             )
             if ours and not all(is_finished(earlier / job) for job in jobs):
-                log.info("Resuming %s", earlier)
+                _tell(f"Resuming {earlier}")
                 return earlier
-        log.info("There is no unfinished sweep of this configuration to resume; starting a new one.")
+        _tell("There is no unfinished sweep of this configuration to resume; starting a new one.")
     return claim(root, name)
 
 
@@ -123,7 +121,7 @@ def _plan(config: DictConfig) -> list[DictConfig]:
     """Every job of a sweep, composed as the sweeper will compose it."""
     sweeper = config.hydra.sweeper
     if not str(sweeper.get("_target_", "")).endswith(".BasicSweeper"):
-        log.warning("This sweeper chooses its jobs as it goes, so each is checked only when it starts.")
+        _tell("This sweeper chooses its jobs as it goes, so each is checked only when it starts.")
         return []
     loader = GlobalHydra.instance().config_loader()
     overrides = _parsed(config)
@@ -165,6 +163,10 @@ def _checked(config: DictConfig) -> dict[str, Any]:
     return plain | {"resume": resume}  # type: ignore[return-value]
 
 
+def _tell(message: str) -> None:
+    print(message, file=sys.stderr)  # Hydra sets logging up later
+
+
 def _named_by_user(config: DictConfig, key: str) -> bool:
     return any(override.startswith(f"{key}=") for override in config.hydra.overrides.hydra)
 
@@ -173,9 +175,9 @@ def _unfinished(root: Path, name: str, plain: dict[str, Any]) -> Path | None:
     """The newest folder of this name whose run of equal configuration has not come to its end."""
     for folder in claimed(root, name):
         if is_same_run(folder, plain) and not is_finished(folder):
-            log.info("Resuming %s", folder)
+            _tell(f"Resuming {folder}")
             return folder
-    log.info("There is no unfinished run of this configuration to resume; starting a new one.")
+    _tell("There is no unfinished run of this configuration to resume; starting a new one.")
     return None
 
 
