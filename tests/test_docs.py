@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from cells import check
@@ -118,12 +117,11 @@ def test_every_command_in_the_documentation_passes_the_checks(
     monkeypatch.setattr("cells.run.execute", noted)
     monkeypatch.setattr(outcome, "conclude", lambda: 0)
     answer = program(*arguments[1:] if first == "python" else arguments)
-    needs_gpu = any(word in ("trainer=gpu", "trainer=ddp") for word in arguments)
-    if needs_gpu and not torch.cuda.is_available():
-        assert (answer.code, "PyTorch finds no GPU here" in answer.err) == (2, True), answer.err
-    else:
-        assert answer.code == 0, answer.err
-        assert started or "--help" in arguments
+    if any(word in ("trainer=gpu", "trainer=ddp") for word in arguments) and answer.code == 2:
+        assert re.search(r"PyTorch finds (no GPU|\d+) here", answer.err)
+        return
+    assert answer.code == 0, answer.err
+    assert started or "--help" in arguments
 
 
 # Pages that have the reader write files
