@@ -3,6 +3,8 @@
 Numba is imported when something is to run.
 """
 
+import contextlib
+from collections.abc import Iterator
 from importlib.util import find_spec
 
 import torch
@@ -32,3 +34,20 @@ def unroll(cell: Cell, inputs: Tensor, state: State, lengths: Tensor | None) -> 
     from cells.recurrent.engines.fused.operation import unroll
 
     return unroll(cell, inputs, state, lengths)
+
+
+@contextlib.contextmanager
+def alone_on_the_cores() -> Iterator[None]:
+    """While entered, PyTorch's own operations keep to one thread, and the cores are left to this engine's.
+
+    What remains of a training step is small, and PyTorch's threads wait for each other actively: on a busy machine
+    their barriers cost more than they gain.
+    """
+    import cells.recurrent.engines.fused.operation  # noqa: F401 (counts its threads before they are reduced)
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -21,6 +21,9 @@ from cells.recurrent.lstm import LSTMCell
 
 Array = NDArray[Any]
 
+threads: int = torch.get_num_threads()
+"""How many threads share the blocks; as many as PyTorch had when this was imported."""
+
 
 def unroll(cell: Cell, inputs: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:
     """As `reference.unroll`. Outputs are a view of all states, so they are not contiguous."""
@@ -167,7 +170,7 @@ def _blocks(batch: int) -> list[tuple[int, int]]:
 def _each_block(replicas: int, batch: int, run: Any) -> None:
     """Call run(replica, block, first row, rows) for each block; threads meet once, at the end."""
     tasks = [(r, number, *block) for r in range(replicas) for number, block in enumerate(_blocks(batch))]
-    helpers = min(torch.get_num_threads(), len(tasks)) - 1
+    helpers = min(threads, len(tasks)) - 1
     futures = []
     if helpers:
         # Taken from both ends, so that this thread works as well instead of waiting.

@@ -113,7 +113,7 @@ def _tile(rows: int) -> Callable[..., None]:
 
         return signature, generate
 
-    return tile  # type: ignore[no-any-return]
+    return tile
 
 
 _tile8, _tile4, _tile2, _tile1 = (_tile(rows) for rows in (8, 4, 2, 1))
