@@ -45,18 +45,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
             reference=asked.reference,
             single_look=asked.single_look,
         )
-        console = Console()
-        if not console.is_terminal:  # a pipe or a file is wide enough for every table
-            console = Console(width=WIDTH_WITHOUT_TERMINAL)
-        show(report.judgements, report.suite, report.missing, console)
-        if report.judgements:
-            console.print(
-                f"report      {write(report, output)}", soft_wrap=True, highlight=False, markup=False
-            )
+        page = write(report, output) if report.judgements else None
     except UserError as error:
         print(error, file=sys.stderr)
         return 2
-    return 0 if report.judgements else 1
+    console = Console()
+    if not console.is_terminal:  # a pipe or a file is wide enough for every table
+        console = Console(width=WIDTH_WITHOUT_TERMINAL)
+    show(report.judgements, report.suite, report.missing, console)
+    if page is None:
+        console.print("Nothing has finished yet, so there is no verdict.")
+        return 1
+    console.print(f"report      {page}", soft_wrap=True, highlight=False, markup=False)
+    return 0
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -69,14 +69,14 @@ def memory_curves(contestant: Contestant) -> Curves | None:
 
 
 def gradient_curves(contestant: Contestant) -> Curves | None:
-    """Norm of the gradient through time in the last layer, at the last diagnosis, against lag."""
+    """Norm of the gradient through time in the last layer, at the best weights, against lag."""
     return _joined(
         [
             dict(zip(arrays["gradient_through_time/lag"], row, strict=True))
             for arrays in _diagnostics(contestant)
             for layer in [_last_layer(arrays)]
             if layer is not None
-            for row in arrays[layer][-1]
+            for row in arrays.get(f"{layer}_at_best", arrays[layer][-1])
         ]
     )
 
@@ -86,8 +86,10 @@ def gradient_heatmap(contestant: Contestant) -> Heatmap | None:
     for arrays in _diagnostics(contestant):
         layer = _last_layer(arrays)
         if layer is not None and len(arrays[layer]) > 1:
-            norms = np.maximum(arrays[layer], np.finfo(float).tiny)
-            values = np.exp(np.mean(np.log(norms), axis=1))
+            norms = np.ma.masked_invalid(arrays[layer].astype(float))  # a diverged replica has none
+            values = np.ma.exp(np.ma.log(np.maximum(norms, 1e-300)).mean(axis=1)).filled(np.nan)
+            if np.isnan(values).all():
+                continue
             return Heatmap(arrays["gradient_through_time/steps"], arrays["gradient_through_time/lag"], values)
     return None
 

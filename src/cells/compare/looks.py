@@ -56,13 +56,23 @@ class Looks:
         return number, ALPHA / 2**number
 
     def record(self, comparison: Comparison) -> None:
-        """Write this look down, unless it is an old one."""
+        """Write this look down, unless it is an old one.
+
+        Raises:
+            UserError: the file cannot be written.
+        """
         looks = self._looks.setdefault(_name(comparison), [])
         scores = _fingerprint(comparison)
         if all(look["scores"] != scores for look in looks):
             at = datetime.now(UTC).isoformat(timespec="seconds")
             looks.append({"at": at, "single": self._single, "scores": scores})
-            self._path.write_text(json.dumps(self._looks, indent=2) + "\n", encoding="utf-8")
+            try:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                self._path.write_text(json.dumps(self._looks, indent=2) + "\n", encoding="utf-8")
+            except OSError as error:
+                raise UserError(
+                    f"{self._path}: this look cannot be written down ({error}); name a folder with --output."
+                ) from error
 
 
 def _name(comparison: Comparison) -> str:

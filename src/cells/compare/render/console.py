@@ -18,6 +18,7 @@ NARROW = (
     "solved",
     "steps to solve",
     "memory horizon",
+    "gradient decay a step",
     "parameters",
     "ms/step",
     "engine",

@@ -10,6 +10,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from cells.compare import curves
 from cells.compare.curves import Curves
@@ -23,7 +24,6 @@ LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (8, 3))
 MARKERS = "os^DvPX"
 
 STYLE: dict[str, Any] = {
-    "text.parse_math": False,  # a model may be called anything, `$` included
     "svg.fonttype": "none",
     "svg.hashsalt": "cells",  # the same records give the same file
     "font.size": 9,
@@ -93,14 +93,13 @@ def _scores(judgement: Judgement, looks: Looks) -> Drawing:
     for place, (name, score) in enumerate(sorted(comparison.baselines.items(), key=lambda item: item[1])):
         axes.axvline(score, color="#777777", linestyle="--", linewidth=1)
         axes.annotate(
-            name, (score, 1), xycoords=("data", "axes fraction"), xytext=(0, 3 + 9 * (place % 3)), ha="center",
+            _short(name), (score, 1), xycoords=("data", "axes fraction"), xytext=(0, 3 + 9 * (place % 3)), ha="center",
             textcoords="offset points", fontsize=7.5, color="#555555",
         )  # fmt: skip
     axes.set_yticks(range(len(rows)), ticks)
     axes.set_ylim(-0.6, len(rows) - 0.4)
-    axes.set_xlabel(
-        f"test {comparison.metric} ({'smaller' if comparison.goal == 'min' else 'larger'} is better)"
-    )
+    better = "smaller" if comparison.goal == "min" else "larger"
+    axes.set_xlabel(_short(f"test {comparison.metric} ({better} is better)"))
     caption = (
         f"every replica's test {comparison.metric}; upright line: mean; level line: its 95 % "
         "interval (from 5 seeds). Dashed: baselines."
@@ -123,7 +122,7 @@ def _learning(judgement: Judgement, looks: Looks) -> Drawing | None:
     _plot_curves(axes, found, looks)
     _log_if_wide(axes.set_yscale, [value for curve in found.values() for value in curve.middle])
     axes.set_xlabel("updates")
-    axes.set_ylabel(f"validation {comparison.metric}")
+    axes.set_ylabel(_short(f"validation {comparison.metric}"))
     caption = f"validation {comparison.metric}; line: median over seeds; band: all seeds."
     return _drawn(figure, "learning", comparison.label, caption)
 
@@ -136,6 +135,7 @@ def _memory(judgement: Judgement, looks: Looks) -> Drawing | None:
     _plot_curves(axes, found, looks)
     axes.axhline(0.5, color="#777777", linestyle="--", linewidth=1)
     axes.set_ylim(-0.05, 1.05)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("steps back")
     axes.set_ylabel("share of variance recalled, R²")
     caption = "how much of the input k steps ago is recalled; the memory horizon is where R² falls below 0.5."
@@ -152,7 +152,9 @@ def _gradients(judgement: Judgement, looks: Looks) -> Drawing | None:
         axes.set_yscale("log")
     axes.set_xlabel("lag: steps before the loss")
     axes.set_ylabel("‖∂L/∂h‖")
-    caption = "gradient through time at the last diagnosis, last layer; line: median over seeds; band: all."
+    caption = (
+        "gradient through time in the last layer, at the best weights; line: median over seeds; band: all."
+    )
     return _drawn(figure, "gradient-through-time", judgement.comparison.label, caption)
 
 
@@ -162,8 +164,8 @@ def _heatmaps(judgement: Judgement) -> Drawing | None:
     if not maps:
         return None
     logs = {name: np.log10(np.maximum(heatmap.values, 1e-30)) for name, heatmap in maps.items()}
-    top = max(float(values.max()) for values in logs.values())
-    bottom = max(min(float(values.min()) for values in logs.values()), top - 8)
+    top = max(float(np.nanmax(values)) for values in logs.values())
+    bottom = max(min(float(np.nanmin(values)) for values in logs.values()), top - 8)
     figure = Figure(figsize=(2.6 * len(maps) + 1, 2.9), layout="constrained")
     panels = figure.subplots(1, len(maps), squeeze=False)[0]
     for axes, (name, heatmap) in zip(panels, maps.items(), strict=True):
@@ -173,6 +175,7 @@ def _heatmaps(judgement: Judgement) -> Drawing | None:
         )  # fmt: skip
         axes.set_title(_short(name), fontsize=9)
         axes.set_xlabel("lag")
+        axes.set_ylim(heatmap.steps[0], heatmap.steps[-1])
         axes.grid(False)
     panels[0].set_ylabel("update")
     figure.colorbar(image, ax=list(panels), label="log₁₀ ‖∂L/∂h‖")
@@ -208,8 +211,8 @@ def _against_setting(judgements: Sequence[Judgement], looks: Looks) -> Drawing |
     figure, axes = _figure()
     _plot_curves(axes, found, looks, markers=True)
     _log_if_wide(axes.set_yscale, [value for curve in found.values() for value in curve.middle])
-    axes.set_xlabel(leaf(key))
-    axes.set_ylabel(f"test {comparison.metric}")
+    axes.set_xlabel(_short(leaf(key)))
+    axes.set_ylabel(_short(f"test {comparison.metric}"))
     caption = f"{comparison.data}: test {comparison.metric}; line: median over seeds; band: all seeds."
     return _drawn(figure, f"score-against-{slug([leaf(key)])}", None, caption)
 
@@ -251,8 +254,9 @@ def _log_if_wide(set_scale: Callable[[str], None], values: Sequence[float]) -> N
 
 
 def _short(name: str, most: int = 40) -> str:
+    """A name on one line. It may be anything, so its dollars are no formula."""
     text = " ".join(name.split())
-    return text if len(text) <= most else text[: most - 1] + "…"
+    return (text if len(text) <= most else text[: most - 1] + "…").replace("$", r"\$")
 
 
 def _drawn(figure: Figure, kind: str, comparison: str | None, caption: str) -> Drawing:

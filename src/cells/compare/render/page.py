@@ -29,9 +29,11 @@ th:first-child, td:first-child { text-align: left; white-space: normal; overflow
 thead th { border-bottom: 2px solid #1a1a1a; vertical-align: bottom; white-space: normal; }
 tbody.baselines { color: #555; font-style: italic; }
 tbody.baselines tr:first-child td { border-top: 2px solid #999; }
+.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(30rem, 1fr)); gap: 0 1.5rem; }
 figure { margin: 1rem 0; break-inside: avoid; }
 figure img { max-width: 100%; height: auto; }
 figcaption { font-size: .85rem; color: #444; max-width: 44rem; }
+table.environment td { text-align: left; white-space: normal; }
 .missing { border-left: 4px solid #D55E00; padding: .2rem .8rem; }
 @media print {
   body { margin: 0; max-width: none; font-size: 10pt; }
@@ -84,7 +86,9 @@ def _section(judgement: Judgement, drawings: Sequence[Drawing]) -> Iterable[str]
     if judgement.pairs:
         yield _table(tables.pairs(judgement))
     yield _note(how_tested(judgement))
-    yield from (_figure(drawing) for drawing in _of(judgement, drawings))
+    yield (
+        '<div class="figures">' + "".join(_figure(drawing) for drawing in _of(judgement, drawings)) + "</div>"
+    )
     if judgement.differences:
         yield _table(tables.differences(judgement))
 
@@ -134,7 +138,7 @@ def _environments(judgements: Sequence[Judgement]) -> str:
     listed = _list(
         [*(f"command: {command}" for command in commands if command), *(f"records: {f}" for f in folders)]
     )
-    return f'<div class="scroll"><table><tbody>{rows}</tbody></table></div><div class="note">{listed}</div>'
+    return f'<table class="environment"><tbody>{rows}</tbody></table><div class="note">{listed}</div>'
 
 
 def _spelled(value: Any) -> str:
