@@ -19,6 +19,7 @@ from cells.environment import describe_environment, keep_freed_memory, peak_memo
 from cells.errors import UserError
 from cells.folders import is_finished, is_same_run
 from cells.record import SCHEMA_VERSION, config_hash, read_record, write_record
+from cells.recurrent.engines import fused
 from cells.training.checkpoints import BEST, LAST, AtomicCheckpointIO, CheckpointWriter, read_checkpoint
 from cells.training.clock import StepClock
 from cells.training.interrupts import InterruptedBySignal, Interrupts
@@ -66,8 +67,9 @@ def execute(config: Mapping[str, Any], folder: Path, overrides: list[str]) -> di
     write_record(folder, record)
     _write_yaml(folder / "config.yaml", config)
     try:
-        run = Run(build(config), folder, record, earlier)
-        with run.interrupts:
+        parts = build(config)
+        run = Run(parts, folder, record, earlier)
+        with run.interrupts, _threads(parts):
             run.fit()
             run.test()
     except (InterruptedBySignal, KeyboardInterrupt) as stop:
@@ -89,7 +91,7 @@ def train_along(config: Mapping[str, Any], folder: Path) -> None:
     keep_freed_memory()
     parts = build(config)
     trainer = _trainer(parts, _callbacks(parts, _tracker(parts), folder), loggers=[])
-    with contextlib.suppress(InterruptedBySignal):
+    with contextlib.suppress(InterruptedBySignal), _threads(parts):
         trainer.fit(parts.learner, datamodule=parts.datamodule, ckpt_path=parts.settings.ckpt_path)
 
 
@@ -234,6 +236,12 @@ def _quiet_lightning() -> None:
         "It is recommended to use .* sync_dist=True",  # every device validates the whole split
     ):
         warnings.filterwarnings("ignore", message=message)
+
+
+def _threads(parts: Parts) -> contextlib.AbstractContextManager[None]:
+    if parts.learner.network.engine_name == "fused":
+        return fused.alone_on_the_cores()
+    return contextlib.nullcontext()
 
 
 def _callbacks(parts: Parts, tracker: ReplicaTracker, folder: Path) -> list[Callback]:
