@@ -17,13 +17,13 @@ def record(length: object, steps_to_solve: list[int | None]) -> dict[str, Any]:
     }
 
 
-def recall(lag: int, horizons: list[int | None]) -> dict[str, Any]:
+def recall(lag: int, **diagnostics: object) -> dict[str, Any]:
     return {
         "config": {"data": {"lag": lag}},
         "data": {"name": "recall"},
         "metric": {"solved_at": None},
-        "replicas": [{"steps_to_solve": None}] * len(horizons),
-        "diagnostics": {"memory_horizon": horizons, "memory_longest_lag": lag},
+        "replicas": [],
+        "diagnostics": {"memory_longest_lag": lag} | diagnostics,
     }
 
 
@@ -32,10 +32,14 @@ def test_success_is_counted_by_difficulty_over_all_records_that_share_it() -> No
     assert success_by(records, "data.length") == {50.0: Success(2, 2), 100.0: Success(2, 3)}
 
 
-def test_on_recall_a_lag_is_solved_if_the_horizon_reaches_it() -> None:
-    records = [recall(5, [5, 5]), recall(10, [10, 0]), recall(20, [0, None])]
-    rates = {lag: success.rate for lag, success in success_by(records, "data.lag").items()}
-    assert rates == {5.0: 1.0, 10.0: 0.5, 20.0: 0.0}
+def test_on_recall_half_the_variance_of_a_lag_alone_or_a_horizon_up_to_the_longest_lag_is_success() -> None:
+    alone = [recall(5, memory_capacity=[0.9, 0.5]), recall(10, memory_capacity=[0.9, 0.4])]
+    at_once = [
+        recall(20, memory_capacity=[15.0, 9.0], memory_horizon=[20, 7]),
+        recall(30, memory_capacity=[None]),
+    ]
+    rates = {lag: success.rate for lag, success in success_by([*alone, *at_once], "data.lag").items()}
+    assert rates == {5.0: 1.0, 10.0: 0.5, 20.0: 0.5, 30.0: 0.0}
 
 
 def test_the_largest_length_solved_stands_before_the_first_that_is_not() -> None:

@@ -31,11 +31,12 @@ def leave_run(
         asked = [data["lag"]] if data.get("lag") else list(range(1, 1 + len(r2[0])))
         arrays |= {"memory/lag": np.array(asked), "memory/r2": np.array(r2)}
         diagnostics = {
-            "memory_horizon": [asked[-1] if row[-1] >= 0.5 else 0 for row in r2],
             "memory_capacity": [sum(row) for row in r2],
             "memory_longest_lag": asked[-1],
             "memory_horizon_still_improving": [False, data.get("lag") is None],
         }
+        if len(asked) > 1:
+            diagnostics["memory_horizon"] = [asked[-1] for _ in r2]
     record = {
         "status": "completed",
         "model": {"name": model, "num_layers": 1},

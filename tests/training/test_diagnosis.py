@@ -142,3 +142,12 @@ def test_memory_is_the_recalled_share_of_variance_on_the_test_split(train: Train
         assert horizon == 3 or r2[horizon] < 0.5
     assert found["memory_longest_lag"] == 3
     assert all(isinstance(flag, bool) for flag in found["memory_horizon_still_improving"])
+
+
+def test_of_one_lag_alone_there_is_its_share_of_variance_and_no_horizon(train: Train) -> None:
+    record, folder = train("data=recall", "data.length=12", "data.lag=4", *SHORT)
+    found, left = record["diagnostics"], arrays(folder)
+    assert left["memory/lag"].tolist() == [4]
+    np.testing.assert_allclose(found["memory_capacity"], left["memory/r2"][:, 0], rtol=1e-5)
+    assert found["memory_longest_lag"] == 4
+    assert "memory_horizon" not in found

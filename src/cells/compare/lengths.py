@@ -6,6 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+RECALLED_FROM = 0.5
+"""A lag counts as recalled from this share of variance (R²) on."""
+
 
 @dataclass(frozen=True)
 class Success:
@@ -56,9 +59,11 @@ def _solved(record: Mapping[str, Any]) -> list[bool]:
     if record["metric"]["solved_at"] is not None:
         return [replica["steps_to_solve"] is not None for replica in record["replicas"]]
     diagnostics = record["diagnostics"]
-    if "memory_horizon" not in diagnostics:
-        raise ValueError(f"nothing counts as solving {record['data']['name']}")
-    return [horizon == diagnostics["memory_longest_lag"] for horizon in diagnostics["memory_horizon"]]
+    if "memory_horizon" in diagnostics:
+        return [horizon == diagnostics["memory_longest_lag"] for horizon in diagnostics["memory_horizon"]]
+    if "memory_capacity" in diagnostics:  # of one lag alone, its share of variance recalled
+        return [share is not None and share >= RECALLED_FROM for share in diagnostics["memory_capacity"]]
+    raise ValueError(f"nothing counts as solving {record['data']['name']}")
 
 
 def _number(record: Mapping[str, Any], key: str) -> float:

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-RECALLED_FROM = 0.5
-"""A lag is recalled from this share of variance on."""
+from cells.compare.lengths import RECALLED_FROM
 
 
 def recalled_variance(predictions: Tensor, targets: Tensor) -> Tensor:

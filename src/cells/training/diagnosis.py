@@ -15,7 +15,13 @@ from torch import Tensor
 from cells.data.datamodule import SequenceDataModule, gather
 from cells.data.sequences import Batch, SequenceData
 from cells.data.tasks.recall import Recall
-from cells.diagnostics.memory import memory_capacity, memory_horizon, recalled_variance, still_improving
+from cells.diagnostics.memory import (
+    RECALLED_FROM,
+    memory_capacity,
+    memory_horizon,
+    recalled_variance,
+    still_improving,
+)
 from cells.training.examination import Findings, examine
 from cells.training.learner import Learner
 from cells.training.logger import ReplicaLogger
@@ -147,20 +153,23 @@ class Diagnosis(Callback):
             still_improving(steps, [scores[replica].item() for _, scores in self._validated])
             for replica in range(len(tested))
         ]
-        horizons = memory_horizon(r2, lags)
-        spelled = [
-            f"{'≥ ' if more or horizon == lags[-1] else ''}{horizon} (seed {seed})"
-            for horizon, more, seed in zip(horizons, improving, learner.seeds, strict=True)
-        ]
-        log.info("memory horizon in steps, recall of R² ≥ ½: %s", ", ".join(spelled))
-        return {
-            "memory_horizon": [
-                horizon if known else None for horizon, known in zip(horizons, tested, strict=True)
-            ],
-            "memory_horizon_still_improving": improving,
-            "memory_longest_lag": lags[-1],
+        found = {
             "memory_capacity": memory_capacity(r2).tolist(),
+            "memory_longest_lag": lags[-1],
+            "memory_horizon_still_improving": improving,
         }
+        if len(lags) > 1:  # one lag alone says nothing of shorter ones
+            horizons = memory_horizon(r2, lags)
+            found["memory_horizon"] = [
+                h if known else None for h, known in zip(horizons, tested, strict=True)
+            ]
+            bounds = [more or h == lags[-1] for h, more in zip(horizons, improving, strict=True)]
+            spelled = [f"≥ {h}" if bound else str(h) for h, bound in zip(horizons, bounds, strict=True)]
+            log.info("Memory horizon in steps (R² ≥ %g), by seed: %s", RECALLED_FROM, ", ".join(spelled))
+        else:
+            shares = ", ".join(f"{share:.2f}" for share in r2[:, 0].tolist())
+            log.info("Recall of the input %d steps ago, R² by seed: %s", lags[0], shares)
+        return found
 
     def state_dict(self) -> dict[str, Any]:
         return {
