@@ -4,6 +4,7 @@ import json
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -120,3 +121,24 @@ def test_it_runs_as_a_module(sweep) -> None:
     )
     assert finished.returncode == 0
     assert "report      " in finished.stdout
+
+
+def test_a_trained_sweep_ends_with_the_verdict_that_its_records_alone_give(tmp_path) -> None:
+    root = Path(__file__).parents[2]
+    trained = subprocess.run(
+        [
+            sys.executable, str(root / "train.py"), "-m", "model=elman,gru", "data=adding", "data.length=5", "seeds=2",
+            "data.train_size=64", "data.val_size=32", "data.test_size=32", "trainer.max_steps=4",
+        ],
+        cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+    assert trained.returncode == 0, trained.stderr
+    (report,) = tmp_path.glob("outputs/*/report.html")
+    sentences = json.loads((report.parent / "comparison.json").read_text())["comparisons"][0]["verdict"]
+    assert "cannot be told apart at 2 seeds, and 2 seeds could not have: " in sentences[0] + sentences[1]
+    before = report.read_text()
+    alone = subprocess.run(
+        [sys.executable, "-m", "cells.compare", str(report.parent)], capture_output=True, text=True
+    )
+    assert all(sentence in trained.stdout and sentence in alone.stdout for sentence in sentences)
+    assert report.read_text() == before

@@ -2,6 +2,7 @@
 
 import io
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -261,6 +262,9 @@ def _short(name: str, most: int = 40) -> str:
 
 def _drawn(figure: Figure, kind: str, comparison: str | None, caption: str) -> Drawing:
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    with warnings.catch_warnings():
+        # The text stays text: whoever shows the file may have the glyphs that the font at hand lacks.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
     name = slug([kind, comparison]) if comparison else kind
     return Drawing(name, comparison, f"{comparison}: {caption}" if comparison else caption, buffer.getvalue())

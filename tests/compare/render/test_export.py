@@ -1,0 +1,63 @@
+"""Results for other programs, whatever a model is called."""
+
+import csv
+import io
+import json
+import re
+
+import pytest
+
+from cells.compare.render.export import to_csv, to_json, to_latex, to_markdown
+
+from .conftest import HOSTILE
+
+
+def test_csv_has_a_row_for_every_replica_with_its_whole_score(report) -> None:
+    rows = list(csv.DictReader(io.StringIO(to_csv(report("gru", "elman").judgements))))
+    assert len(rows) == 2 * 2 * 10
+    first = rows[0]
+    assert (first["data"], first["model"], first["seed"], first["score"]) == (
+        "adding length=10",
+        "gru",
+        "0",
+        "0.1",
+    )
+    assert first["steps_to_solve"] == "50"
+    diverged = [row for row in rows if row["status"] == "diverged"]
+    assert [(row["model"], row["seed"], row["score"]) for row in diverged] == [("elman", "9", "")] * 2
+
+
+def test_a_name_that_looks_like_a_formula_is_none_in_a_spreadsheet(report) -> None:
+    rows = list(csv.DictReader(io.StringIO(to_csv(report("=HYPERLINK(1)", "gru").judgements))))
+    assert {row["model"] for row in rows} == {"'=HYPERLINK(1)", "gru"}
+
+
+def test_json_holds_every_conclusion_and_is_strict(report) -> None:
+    found = report("gru", "elman")
+    text = to_json(found.judgements, found.suite)
+    content = json.loads(text, parse_constant=pytest.fail)
+    first = content["comparisons"][0]
+    assert first["verdict"][0].startswith("gru beats elman")
+    assert first["models"][1]["scores"]["9"] is None
+    assert first["pairs"][0]["claim"]["p"] == 2 / 2**10
+    assert content["suite"]["rows"][0]["name"] == "gru"
+
+
+def test_markdown_tables_survive_any_name(report) -> None:
+    found = report(HOSTILE, "gru")
+    text = to_markdown(found.judgements, found.suite, ["lost & <gone>"])
+    assert "<script>" not in text
+    assert "lost &amp; &lt;gone&gt;" in text
+    for table in (part for part in text.split("\n\n") if part.startswith("| ")):
+        widths = {line.replace("\\|", "").count("|") for line in table.splitlines()}
+        assert len(widths) == 1
+
+
+def test_latex_escapes_what_it_would_execute(report) -> None:
+    text = to_latex(report(HOSTILE, "gru").judgements)
+    assert r"\frac" not in text
+    assert r"\textless{}script\textgreater{}" in text
+    assert r"\$\textbackslash{}frac\{\$\_x\_" in text
+    columns = len(re.findall(r"\\begin\{tabular\}\{(\w+)\}", text)[0])
+    rows = [line for line in text.splitlines() if line.endswith(r"\\")]
+    assert [line.count(" & ") for line in rows] == [columns - 1] * len(rows)

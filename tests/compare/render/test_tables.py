@@ -1,0 +1,61 @@
+"""Cells of tables."""
+
+import math
+
+import pytest
+
+from cells.compare.render.tables import differences, interval, number, pairs, results, suite_table
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.123456, "0.1235"),
+        (12345, "12,345"),
+        (0, "0"),
+        (None, "–"),
+        (math.nan, "–"),
+        (math.inf, "∞"),
+        (1e-9, "1e-09"),
+    ],
+)
+def test_numbers_are_written_as_people_read_them(value, text) -> None:
+    assert number(value) == text
+    assert interval(None) == "–"
+    assert interval((0.1, 0.25)) == "0.1 … 0.25"
+
+
+def test_results_list_models_first_and_baselines_after(report) -> None:
+    table = results(report("gru", "elman", "lstm").judgements[0])
+    first = dict(zip(table.headings, table.rows[0], strict=True))
+    assert first["model"] == "gru"
+    assert first["mse ↓ mean"] == "0.156"
+    assert first["finished"] == "10 of 10"
+    assert first["solved"] == "6 of 10"
+    assert first["steps to solve"] == "> 100"
+    assert first["memory horizon"] == "4"
+    diverged = dict(zip(table.headings, table.rows[1], strict=True))
+    assert (diverged["model"], diverged["finished"], diverged["diverged"]) == ("elman", "9 of 10", "1")
+    assert table.baselines == 3
+    assert [cells[0] for cells in table.rows[3:]] == ["gru baseline", "training mean"]
+
+
+def test_columns_with_nothing_in_them_are_left_out(report) -> None:
+    assert "gradient decay a step" not in results(report("gru").judgements[0]).headings
+    assert "over time" not in pairs(report("gru", "lstm").judgements[0]).headings
+
+
+def test_every_pair_has_its_p_its_probability_and_its_correlation(report) -> None:
+    table = pairs(report("gru", "elman", "lstm").judgements[0])
+    cells = dict(zip(table.headings, table.rows[0], strict=True))
+    assert cells["pair"] == "gru : elman"
+    assert cells["seeds won"] == "10 of 10"
+    assert cells["p"] == "0.002"
+    assert cells["claim"] == "yes"
+    assert cells["tested"] == "within seeds"
+
+
+def test_differences_and_suites_have_a_row_for_each_setting_and_model(report) -> None:
+    found = report("gru", "lstm")
+    assert [cells[0] for cells in differences(found.judgements[0]).rows] == ["model.cell._target_"]
+    assert [cells[0] for cells in suite_table(found.suite).rows] == ["gru", "lstm"]

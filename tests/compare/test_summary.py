@@ -1,0 +1,60 @@
+"""What the program shows when it ends."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from cells.compare.summary import show_run, show_sweep
+from cells.record import read_record
+
+
+@pytest.fixture
+def console() -> Console:
+    return Console(file=io.StringIO(), width=140)
+
+
+def text_of(console: Console) -> str:
+    return console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_a_run_stands_beside_its_baselines(make_run, console) -> None:
+    folder = make_run("gru", [0.1, 0.2])
+    assert show_run(folder, read_record(folder), console) == "completed"
+    assert "gru beats the training mean (test mse 0.15, mean over 2 seeds)." in text_of(console)
+
+
+def test_a_sweep_ends_with_a_verdict_and_where_the_report_is(make_run, tmp_path, console) -> None:
+    names = [make_run(model, [0.1, 0.2]).name for model in ("gru", "lstm")]
+    assert show_sweep(tmp_path / "sweep", names, console) == ["completed", "completed"]
+    text = text_of(console)
+    assert "gru and lstm cannot be told apart at 2 seeds, and 2 seeds could not have: 5 can." in text
+    assert str(tmp_path / "sweep" / "report.html") in text
+    assert (tmp_path / "sweep" / "report.html").is_file()
+
+
+def test_failures_come_with_their_log_and_the_others_with_a_verdict(make_run, tmp_path, console) -> None:
+    names = [make_run("gru", [0.1]).name, make_run("lstm", [0.1], status="failed").name, "never-started"]
+    assert show_sweep(tmp_path / "sweep", names, console) == ["completed", "failed", "missing"]
+    text = text_of(console)
+    assert "gru beats predicting the mean" in text
+    assert text.count("train.log") == 2
+
+
+def test_only_the_jobs_of_this_sweep_count(make_run, tmp_path, console) -> None:
+    name = make_run("gru", [0.1]).name
+    make_run("lstm", [0.9])
+    show_sweep(tmp_path / "sweep", [name], console)
+    assert "lstm" not in text_of(console)
+
+
+def test_a_sweep_that_allows_no_verdict_has_still_been_trained(make_run, tmp_path, console) -> None:
+    names = [make_run("gru", [0.1], folder=f"sweep/{place}").name for place in "ab"]
+    assert show_sweep(tmp_path / "sweep", names, console) == ["completed", "completed"]
+    assert "no verdict: gru on adding: seed 0 stands twice" in text_of(console)
+
+
+def test_a_sweep_of_which_nothing_has_finished_leaves_no_report(make_run, tmp_path, console) -> None:
+    name = make_run("gru", [0.1], status="interrupted").name
+    assert show_sweep(tmp_path / "sweep", [name], console) == ["interrupted"]
+    assert not (tmp_path / "sweep" / "report.html").exists()
