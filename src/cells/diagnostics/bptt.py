@@ -24,6 +24,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from cells.data.tasks.counting import Counting
+from cells.diagnostics.pictures import COLOURS
 
 
 @dataclass(frozen=True)
@@ -80,11 +81,11 @@ def contributions_figure(terms: Terms) -> Figure:
     """The size of each step's contribution against how long ago the step was."""
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.subplots()
-    for name, marker in (("W_s", "o"), ("W_x", "s")):
+    for name, marker, colour in (("W_s", "o", COLOURS[0]), ("W_x", "s", COLOURS[1])):
         sizes = getattr(terms, name).flatten(1).norm(dim=1).flip(0)
         there = sizes > 0
         lags = torch.arange(len(sizes))[there]
-        axes.semilogy(lags, sizes[there], f"{marker}-", label=f"contribution to ∂E/∂{name}")
+        axes.semilogy(lags, sizes[there], f"{marker}-", color=colour, label=f"contribution to ∂E/∂{name}")
     axes.set(
         xlabel="steps before the last one (lag)",
         ylabel="norm of the contribution",
