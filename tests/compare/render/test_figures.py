@@ -16,7 +16,8 @@ def test_there_is_a_figure_for_everything_that_runs_left(report) -> None:
     }
     assert kinds == {"scores", "learning", "memory", "gradient-through-time", "gradient-heatmap"}
     assert [drawing.name.rpartition("-")[0] for drawing in drawings if drawing.comparison is None] == [
-        "score-against-length"
+        "score-against-length",
+        "success-against-length",
     ]
 
 

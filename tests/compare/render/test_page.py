@@ -65,6 +65,6 @@ def test_a_browser_shows_the_report_and_runs_nothing_in_it(report, tmp_path) -> 
     )  # fmt: skip
     assert finished.returncode == 0
     dom = finished.stdout
-    assert dom.count("<figure>") == 11
+    assert dom.count("<figure>") == 12
     assert "<script" not in dom
     assert "beats" in html.unescape(dom)

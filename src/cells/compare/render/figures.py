@@ -56,7 +56,7 @@ def draw(judgements: Sequence[Judgement]) -> list[Drawing]:
         name: place for place, name in enumerate(dict.fromkeys(r.name for j in judgements for r in j.rows))
     }
     with mpl.rc_context(STYLE):  # type: ignore[arg-type]
-        drawings: list[Drawing | None] = [_against_setting(judgements, looks)]
+        drawings: list[Drawing | None] = [*_against_setting(judgements, looks)]
         for judgement in judgements:
             drawings += [
                 _scores(judgement, looks),
@@ -77,7 +77,7 @@ def _scores(judgement: Judgement, looks: Looks) -> Drawing:
     comparison, rows = judgement.comparison, judgement.rows
     ticks = [_tick(row) for row in reversed(rows)]
     longest = max(len(line) for tick in ticks for line in tick.split("\n"))
-    figure, axes = _figure(1.3 + 0.42 * len(rows), left=0.35 + 0.075 * longest, top=0.6)
+    figure, axes = _figure(1.3 + 0.42 * len(rows), left=0.35 + 0.075 * longest, top=0.6, right=0.55)
     for height, row in enumerate(reversed(rows)):
         colour, _, marker = _look(row.name, looks)
         # A fixed scatter up and down, so that equal scores stay visible.
@@ -184,38 +184,55 @@ def _heatmaps(judgement: Judgement) -> Drawing | None:
     return _drawn(figure, "gradient-heatmap", judgement.comparison.label, caption)
 
 
-def _against_setting(judgements: Sequence[Judgement], looks: Looks) -> Drawing | None:
-    """Scores against the one number in which the data sets differ, such as their length."""
+def _against_setting(judgements: Sequence[Judgement], looks: Looks) -> list[Drawing]:
+    """Scores and success against the one number in which the data sets differ, such as their length."""
     keys = {key for judgement in judgements for key in judgement.comparison.key}
     same_data = len({judgement.comparison.data for judgement in judgements}) == 1
     if len(judgements) < 2 or len(keys) != 1 or not same_data:
-        return None
+        return []
     (key,) = keys
-    places = [judgement.comparison.key[key] for judgement in judgements]
-    if not all(isinstance(place, (int, float)) and not isinstance(place, bool) for place in places):
-        return None
-    comparison = judgements[0].comparison
-    found: dict[str, Curves] = {}
-    for name in looks:
-        points = {
-            place: row.values
-            for place, judgement in sorted(zip(places, judgements, strict=True), key=lambda pair: pair[0])
-            for row in judgement.rows
-            if row.name == name and row.values
-        }
-        if points:
-            widest = max(map(len, points.values()))
-            padded = [[*values, *[math.nan] * (widest - len(values))] for values in points.values()]
-            found[name] = Curves(np.array(list(points), float), np.array(padded).T)
-    if not found:
-        return None
-    figure, axes = _figure()
-    _plot_curves(axes, found, looks, markers=True)
-    _log_if_wide(axes.set_yscale, [value for curve in found.values() for value in curve.middle])
-    axes.set_xlabel(_short(leaf(key)))
-    axes.set_ylabel(_short(f"test {comparison.metric}"))
-    caption = f"{comparison.data}: test {comparison.metric}; line: median over seeds; band: all seeds."
-    return _drawn(figure, f"score-against-{slug([leaf(key)])}", None, caption)
+    if not all(type(judgement.comparison.key[key]) in (int, float) for judgement in judgements):
+        return []
+    judgements = sorted(judgements, key=lambda judgement: judgement.comparison.key[key])
+    rows = {
+        name: [(j.comparison.key[key], row) for j in judgements for row in j.rows if row.name == name]
+        for name in looks
+    }
+    scores, success = {}, {}
+    for name, points in rows.items():
+        scored = [(place, row.values) for place, row in points if row.values]
+        if scored:
+            widest = max(len(values) for _, values in scored)
+            padded = [[*values, *[math.nan] * (widest - len(values))] for _, values in scored]
+            scores[name] = Curves(np.array([place for place, _ in scored], float), np.array(padded).T)
+        # The median of rate, lower and upper bound is the rate, and their range is the interval.
+        shares = [
+            (place, [row.solved / row.replicas, *row.solve_interval])
+            for place, row in points
+            if row.solved is not None and row.solve_interval is not None
+        ]
+        if shares:
+            success[name] = Curves(
+                np.array([place for place, _ in shares], float), np.array([y for _, y in shares]).T
+            )
+    comparison, setting = judgements[0].comparison, leaf(key)
+    kinds = (
+        (scores, "score", f"test {comparison.metric}", "line: median over seeds; band: all seeds"),
+        (success, "success", "share of replicas that solve it", "band: its 95 % interval"),
+    )
+    drawings = []
+    for found, kind, label, explained in kinds:
+        if not found:
+            continue
+        figure, axes = _figure()
+        _plot_curves(axes, found, looks, markers=True)
+        if kind == "score":
+            _log_if_wide(axes.set_yscale, [value for curve in found.values() for value in curve.middle])
+        axes.set_xlabel(_short(setting))
+        axes.set_ylabel(_short(label))
+        caption = f"{comparison.data}: {label} against {setting}; {explained}."
+        drawings.append(_drawn(figure, f"{kind}-against-{slug([setting])}", None, caption))
+    return drawings
 
 
 def _all_curves(judgement: Judgement, read: Callable[[Row], Curves | None]) -> dict[str, Curves]:
@@ -242,10 +259,12 @@ def _look(name: str, looks: Looks) -> tuple[str, Any, str]:
     return COLOURS[index], LINES[(index + round_) % len(LINES)], MARKERS[(index + round_) % len(MARKERS)]
 
 
-def _figure(height: float = HEIGHT, left: float = 0.65, top: float = 0.15) -> tuple[Figure, Axes]:
+def _figure(
+    height: float = HEIGHT, left: float = 0.65, top: float = 0.15, right: float = 0.15
+) -> tuple[Figure, Axes]:
     """A figure with one panel; margins in inches, for a layout engine would draw everything twice."""
     figure = Figure(figsize=(WIDTH, height))
-    figure.subplots_adjust(left / WIDTH, 0.5 / height, 1 - 0.15 / WIDTH, 1 - top / height)
+    figure.subplots_adjust(left / WIDTH, 0.5 / height, 1 - right / WIDTH, 1 - top / height)
     return figure, figure.add_subplot()
 
 

@@ -40,6 +40,7 @@ table.environment td { text-align: left; white-space: normal; }
   .scroll { overflow: visible; }
   table { font-size: 7pt; } th, td { padding: .15rem .3rem; white-space: normal; }
   h2, h3 { break-after: avoid; }
+  .figures { grid-template-columns: 1fr 1fr; }
   tr { break-inside: avoid; }
 }
 """
@@ -58,7 +59,7 @@ def page(
     if suite is not None:
         note = "Rank 1 is best. Skill: 0 is the best baseline (or worse), 1 is a perfect score."
         parts += ["<h2>All comparisons together</h2>", _table(tables.suite_table(suite)), _note(note)]
-    parts += [_figure(drawing) for drawing in drawings if drawing.comparison is None]
+    parts.append(_figures(drawings, of=None))
     for judgement in judgements:
         parts += _section(judgement, drawings)
     parts += ["<h2>Environment</h2>", _environments(judgements)]
@@ -86,15 +87,9 @@ def _section(judgement: Judgement, drawings: Sequence[Drawing]) -> Iterable[str]
     if judgement.pairs:
         yield _table(tables.pairs(judgement))
     yield _note(how_tested(judgement))
-    yield (
-        '<div class="figures">' + "".join(_figure(drawing) for drawing in _of(judgement, drawings)) + "</div>"
-    )
+    yield _figures(drawings, judgement.comparison.label)
     if judgement.differences:
         yield _table(tables.differences(judgement))
-
-
-def _of(judgement: Judgement, drawings: Sequence[Drawing]) -> list[Drawing]:
-    return [drawing for drawing in drawings if drawing.comparison == judgement.comparison.label]
 
 
 def _table(table: tables.Table) -> str:
@@ -109,6 +104,12 @@ def _table(table: tables.Table) -> str:
         + (f'<tbody class="baselines">{simple}</tbody>' if simple else "")
         + "</table></div>"
     )
+
+
+def _figures(drawings: Sequence[Drawing], of: str | None) -> str:
+    """The figures of one comparison, or, for None, those over all of them."""
+    shown = [_figure(drawing) for drawing in drawings if drawing.comparison == of]
+    return f'<div class="figures">{"".join(shown)}</div>' if shown else ""
 
 
 def _figure(drawing: Drawing) -> str:

@@ -10,6 +10,7 @@ from cells.compare.sentences import share
 from cells.compare.suite import Suite
 
 NOTHING = "–"
+EMPTY = ("", NOTHING)
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def results(judgement: Judgement) -> Table:
         ("engine", lambda row: row.engine),
     ]
     models = [[show(row) for _, show in columns] for row in judgement.rows]
-    kept = [place for place in range(len(columns)) if any(cells[place] for cells in models)]
+    kept = [place for place in range(len(columns)) if any(cells[place] not in EMPTY for cells in models)]
     baselines = sorted(comparison.baselines.items(), key=lambda item: judgement.sign * item[1])
     simple = [[name, number(score), *[""] * (len(columns) - 2)] for name, score in baselines]
     return Table(
@@ -95,7 +96,7 @@ def pairs(judgement: Judgement) -> Table:
         "correlation of seeds", "seeds needed", "tested", "over time",
     )  # fmt: skip
     rows = tuple(_pair_cells(pair) for pair in judgement.pairs)
-    kept = [place for place in range(len(headings)) if any(cells[place] for cells in rows)]
+    kept = [place for place in range(len(headings)) if any(cells[place] not in EMPTY for cells in rows)]
     return Table(
         title=f"{judgement.comparison.label}: every pair of models",
         headings=tuple(headings[place] for place in kept),
