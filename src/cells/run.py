@@ -21,7 +21,7 @@ from cells.folders import is_finished, is_same_run
 from cells.record import SCHEMA_VERSION, config_hash, read_record, write_record
 from cells.recurrent.engines import fused
 from cells.training.checkpoints import BEST, LAST, AtomicCheckpointIO, CheckpointWriter, read_checkpoint
-from cells.training.clock import StepClock
+from cells.training.clock import StepClock, Unprofiled
 from cells.training.interrupts import InterruptedBySignal, Interrupts
 from cells.training.learner import count_parameters
 from cells.training.logger import ReplicaLogger
@@ -284,6 +284,7 @@ def _trainer(parts: Parts, callbacks: list[Callback], loggers: list[ReplicaLogge
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
         callbacks=callbacks,
+        profiler=Unprofiled(),
         logger=loggers or False,
         plugins=[AtomicCheckpointIO()],
         enable_checkpointing=False,
