@@ -1,10 +1,14 @@
 """What a person may quote."""
 
+from dataclasses import replace
+
 import pytest
 
-from cells.compare.judge import judge
-from cells.compare.load import load
+from cells.compare.claims import Claim
+from cells.compare.judge import Judgement, Pair, judge
+from cells.compare.load import Comparison, load
 from cells.compare.looks import Looks
+from cells.compare.over_time import OverTime
 from cells.compare.sentences import headline, how_tested, verdict
 
 
@@ -91,6 +95,23 @@ def test_a_claim_on_one_stretch_of_a_series_is_a_claim_on_that_stretch(make_run,
     make_run("gru", up_from(0.1, 10), data="co2", settings=settings)
     make_run("lstm", up_from(0.2, 10), data="co2", settings=settings)
     assert said()[0] == "gru beats lstm (10 of 10 seeds, p = 0.002) on co2, on this test period."
+
+
+def test_a_claim_that_rolling_origins_bear_out_says_so_and_one_that_they_do_not_says_that() -> None:
+    pair = Pair(
+        leader="gru", follower="lstm", seeds=(10, 10), shared=10, claim=Claim(0.002, 0.002, True, True, True), wins=10,
+        superiority=1.0, interval=(0.8, 1.0), correlation=None, enough=5, needed=None,
+        over_time=OverTime(3, (-0.3, -0.1), True),
+    )  # fmt: skip
+    comparison = Comparison("co2", "co2", "", {}, "mse", "min", None, {}, ())
+    judgement = Judgement(comparison, (), (pair,), 1, 0.025, {})
+    assert verdict(judgement) == [
+        "gru beats lstm (10 of 10 seeds, p = 0.002) on co2, and at 3 rolling origins."
+    ]
+    doubtful = replace(judgement, pairs=(replace(pair, over_time=OverTime(3, (-0.3, 0.1), False)),))
+    assert verdict(doubtful)[0].endswith(
+        "on co2, on this test period (3 rolling origins do not bear it out)."
+    )
 
 
 def test_a_promise_of_a_single_look_is_kept(make_run, said) -> None:

@@ -89,11 +89,13 @@ def _evidence(pair: Pair) -> str:
 
 
 def _period(pair: Pair) -> str:
-    if pair.over_time is None:
+    lead = pair.over_time
+    if lead is None:
         return ""
-    return (
-        f", at {pair.over_time.origins} rolling origins" if pair.over_time.holds else ", on this test period"
-    )
+    if lead.holds:
+        return f", and at {lead.origins} rolling origins"
+    beyond = f" ({lead.origins} rolling origins do not bear it out)" if lead.interval else ""
+    return f", on this test period{beyond}"
 
 
 def _undecided(judgement: Judgement) -> list[str]:

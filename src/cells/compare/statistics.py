@@ -157,7 +157,7 @@ def rank_correlation(a: Sequence[float], b: Sequence[float]) -> float | None:
 def seeds_needed(share: float, alpha: float) -> float:
     """Seeds a model at which a true P(A beats B) of `share` is claimed with 80 % power; infinite at one half.
 
-    Source: Noether 1987, equation 7, for groups of one size.
+    Source: Noether 1987, for groups of one size.
     """
     if share == 0.5:
         return math.inf
