@@ -9,6 +9,7 @@ import torch
 from cells.build import build
 from cells.data.datamodule import gather
 from cells.data.sequences import Batch
+from cells.recurrent.elman import ElmanCell
 from cells.training.examination import Findings, examine
 from cells.training.learner import Learner
 
@@ -87,6 +88,15 @@ def test_every_kind_of_network_and_target_can_be_looked_at(
         assert findings.scalars["gradient_through_time/decay_per_step"].isnan().all()
     for shares in findings.histograms.values():
         torch.testing.assert_close(shares.sum(-1), torch.ones(2))
+
+
+def test_a_cell_that_names_no_gates_has_its_blocks_numbered(
+    compose_config: Compose, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learner, batch = learner_and_batch(compose_config, "model=elman", "seeds=2", "model.spectral_radius=0.7")
+    monkeypatch.setattr(ElmanCell, "gates", ())
+    radius = examine(learner, batch, False, 0).scalars["spectral_radius/l0/block1"]
+    torch.testing.assert_close(radius, torch.full((2,), 0.7))
 
 
 def test_sequences_of_different_lengths_are_looked_at_within_their_lengths(compose_config: Compose) -> None:

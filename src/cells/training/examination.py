@@ -94,13 +94,21 @@ def _losses_at(learner: Learner, batch: Batch, last: Tensor) -> Tensor:
 
 
 def _spectral_radii(name: str, cell: Cell) -> dict[str, Tensor]:
-    """Of each gate's block of weight_hh, for a cell that has such blocks."""
+    """Of each block of weight_hh, for a cell that has such blocks; blocks without a gate's name are numbered."""
     weight, size = getattr(cell, "weight_hh", None), cell.hidden_size
-    if not isinstance(weight, Tensor) or weight.shape[1:] != (size, len(cell.gates) * size):
+    if (
+        not isinstance(weight, Tensor)
+        or weight.dim() != 3
+        or weight.shape[1] != size
+        or weight.shape[2] % size
+    ):
         return {}
+    blocks = weight.split(size, dim=-1)
+    named = len(cell.gates) == len(blocks)
+    labels = cell.gates if named else [f"block{number}" for number in range(1, 1 + len(blocks))]
     return {
-        f"spectral_radius/{name}/{gate}": spectral_radii(block)
-        for gate, block in zip(cell.gates, weight.split(size, dim=-1), strict=True)
+        f"spectral_radius/{name}/{label}": spectral_radii(block)
+        for label, block in zip(labels, blocks, strict=True)
     }
 
 
