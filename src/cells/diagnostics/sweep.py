@@ -27,6 +27,7 @@ from cells.record import find_records
 
 ARRAYS = "diagnostics.npz"
 PREFIX = "gradient_through_time"
+_IMPROVING = "memory_horizon_still_improving"
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,7 @@ def memory_summary(looks: Sequence[Look]) -> tuple[Table, Figure]:
         table.add_column(heading, justify="right")
     figure = Figure(figsize=(12, 4.6), layout="constrained")
     recalled, through_time = figure.subplots(1, 2)
+    common = _longest_lag_that_all_solve(looks, models)
     for colour, model in zip(COLOURS, models, strict=False):
         own = [look for look in looks if look.model == model]
         alone = sorted(
@@ -104,7 +106,7 @@ def memory_summary(looks: Sequence[Look]) -> tuple[Table, Figure]:
         )
         at_once = [look for look in own if not look.setting("data.lag")]
         _draw_memory(recalled, model, colour, alone, at_once)
-        shown = (alone or at_once)[-1]
+        shown = next((look for look in alone if look.setting("data.lag") == common), (alone or at_once)[-1])
         _draw_gradient(through_time, f"{model}, untrained", colour, shown.before, ":")
         _draw_gradient(through_time, f"{model}, trained", colour, shown.after, "-")
         table.add_row(
@@ -114,27 +116,40 @@ def memory_summary(looks: Sequence[Look]) -> tuple[Table, Figure]:
     recalled.set(xlabel="lag: steps back", ylabel="R² on the test split", ylim=(-0.1, 1.05))
     recalled.set_title("recalled: one lag alone (points: seeds), all lags at once (dashed)")
     recalled.legend()
-    longest = max((look.setting("data.lag") or 0 for look in looks), default=0)
     through_time.set(
         xlabel="lag: steps before the one the loss reads", ylabel="gradient norm over that at lag 0"
     )
-    through_time.set_title(f"gradient through time, asked for {f'lag {longest}' if longest else 'all lags'}")
+    through_time.set_title(
+        f"gradient through time, asked for {f'lag {common:g}' if common else 'the longest lag'}"
+    )
     through_time.legend(fontsize=8)
     return table, figure
+
+
+def _longest_lag_that_all_solve(looks: Sequence[Look], models: Sequence[str]) -> float | None:
+    reached = []
+    for model in models:
+        alone = [look.record for look in looks if look.model == model and look.setting("data.lag")]
+        reached.append(largest_solved(success_by(alone, "data.lag")))
+    solved = [lag for lag in reached if lag is not None]
+    return min(solved) if len(solved) == len(reached) else None
 
 
 def _memory_row(alone: list[Look], at_once: list[Look]) -> list[str]:
     row = ["–", "–", "–"]
     if alone:
         success = success_by([look.record for look in alone], "data.lag")
-        reached = largest_solved(success)
-        bound = "≥ " if reached == max(success) else ""
+        reached = largest_solved(success) or 0.0
+        # What was not solved, but was still getting better, might have been with more training.
+        beyond = [look for look in alone if look.setting("data.lag") > reached][:1]
+        improving = any(flag for look in beyond for flag in look.record["diagnostics"][_IMPROVING])
+        bound = "≥ " if improving or not beyond else ""
         row[0] = f"{bound}{reached:g}" if reached else f"< {min(success):g}"
     if at_once:
         found = [look.record["diagnostics"] for look in at_once]
         horizons = [value for one in found for value in one["memory_horizon"] if value is not None]
         capacities = [value for one in found for value in one["memory_capacity"] if value is not None]
-        improving = any(flag for one in found for flag in one["memory_horizon_still_improving"])
+        improving = any(flag for one in found for flag in one[_IMPROVING])
         if horizons:
             row[1:] = [f"{'≥ ' if improving else ''}{np.median(horizons):g}", f"{np.median(capacities):.1f}"]
     return row
