@@ -4,7 +4,7 @@ import contextlib
 import logging
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from cells.training.interrupts import InterruptedBySignal, Interrupts
 from cells.training.learner import count_parameters
 from cells.training.logger import ReplicaLogger
 from cells.training.objective import baseline_loss
-from cells.training.processes import LocalProcesses, started_by_a_launcher
+from cells.training.processes import local_processes, started_by_a_launcher
 from cells.training.progress import ProgressDisplay
 from cells.training.replicas import DIVERGED_AT, ReplicaTracker
 from cells.training.results import hyperparameters, log_pictures, save_predictions, text_summary
@@ -85,12 +85,15 @@ def execute(config: Mapping[str, Any], folder: Path, overrides: list[str]) -> di
     return record
 
 
-def train_along(config: Mapping[str, Any], folder: Path) -> None:
+def train_along(
+    config: Mapping[str, Any], folder: Path, when_ready: Callable[[], None] = lambda: None
+) -> None:
     """The share of a process that does not lead a distributed training: it trains, and writes nothing."""
     _quiet_lightning()
     keep_freed_memory()
     parts = build(config)
     trainer = _trainer(parts, _callbacks(parts, _tracker(parts), folder), loggers=[])
+    when_ready()
     with contextlib.suppress(InterruptedBySignal), _threads(parts):
         trainer.fit(parts.learner, datamodule=parts.datamodule, ckpt_path=parts.settings.ckpt_path)
 
@@ -193,7 +196,7 @@ class Run:
         shared = self._folder / ".config-of-processes.yaml"
         _write_yaml(shared, self._record["config"] | {"ckpt_path": self._checkpoint})
         try:
-            with LocalProcesses(
+            with local_processes(
                 shared, device_count(training), training.num_nodes, training.accelerator == "cpu"
             ):
                 yield

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from cells.training.processes import end_with_parent
+from cells.training.processes import end_with_parent, tell_parent
 
 
 def main(config_path: Path) -> None:
@@ -15,7 +15,7 @@ def main(config_path: Path) -> None:
     from cells.run import train_along
 
     logging.basicConfig(level=logging.WARNING)
-    train_along(yaml.safe_load(config_path.read_text(encoding="utf-8")), config_path.parent)
+    train_along(yaml.safe_load(config_path.read_text(encoding="utf-8")), config_path.parent, tell_parent)
 
 
 if __name__ == "__main__":

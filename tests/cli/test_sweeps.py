@@ -299,6 +299,13 @@ def test_joblib_runs_the_jobs_of_a_sweep_in_processes_of_their_own(program: Prog
     assert found["helpers.Breaks"]["message"] == "RuntimeError: this cell [is] broken"
 
 
+def test_a_job_of_a_sweep_may_train_on_several_processes(program: Program, tmp_path: Path) -> None:
+    answer = program(*SMALL, "-m", "trainer=ddp_cpu", "trainer.devices=2", "model=gru", "optimizer.lr=0.01")
+    assert answer.code == 0, answer.err
+    (sweep,) = (tmp_path / "outputs").iterdir()
+    assert len(list(sweep.rglob("record.json"))) == len(list(sweep.rglob("multirun.yaml"))) == 1
+
+
 def test_runs_and_sweeps_started_at_once_all_survive(start: Start, tmp_path: Path) -> None:
     sweep = ["-m", "model=gru,elman"]
     processes = [start(*SMALL, *arguments) for arguments in (["model=gru"], ["model=gru"], sweep, sweep)]

@@ -4,15 +4,14 @@ Lightning would start them by running the program's command line again, which un
 sweep. Here the first process starts the others on the composed configuration, as `torchrun` would.
 """
 
+import contextlib
 import os
 import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-
-OWN_VARIABLES = ("MASTER_ADDR", "MASTER_PORT", "WORLD_SIZE", "NODE_RANK", "LOCAL_RANK", "OMP_NUM_THREADS")
 
 
 def started_by_a_launcher() -> bool:
@@ -30,71 +29,85 @@ def global_rank() -> int:
     return 0
 
 
-class LocalProcesses:
-    """While entered, the other processes of this machine train along; this one is the first of them.
-
-    A child ends when its parent does, however that ends: it watches a pipe that only the parent holds open.
+@contextlib.contextmanager
+def local_processes(config_path: Path, devices: int, num_nodes: int, on_cpu: bool) -> Iterator[None]:
+    """Within it, the other processes of this machine train along; this one is the first of them.
 
     Args:
-        config_path: the composed configuration, `config.yaml` in the run's folder.
+        config_path: the composed configuration, in the run's folder.
         devices: processes on this machine.
         num_nodes: machines.
         on_cpu: share the machine's cores out among the processes.
+
+    Raises:
+        RuntimeError: one of the others failed; it has told why on the error stream.
     """
-
-    def __init__(self, config_path: Path, devices: int, num_nodes: int, on_cpu: bool) -> None:
-        self._config_path, self._devices, self._num_nodes, self._on_cpu = (
-            config_path,
-            devices,
-            num_nodes,
-            on_cpu,
-        )
-        self._children: list[subprocess.Popen[bytes]] = []
-        self._before: dict[str, str | None] = {}
-
-    def __enter__(self) -> "LocalProcesses":
-        node_rank = int(os.environ.get("NODE_RANK", "0"))
-        self._before = {name: os.environ.get(name) for name in OWN_VARIABLES}
-        os.environ["MASTER_ADDR"] = os.environ.get("MASTER_ADDR", "127.0.0.1")
-        os.environ["MASTER_PORT"] = os.environ.get("MASTER_PORT") or str(_free_port())
-        os.environ["WORLD_SIZE"] = str(self._devices * self._num_nodes)
-        os.environ["NODE_RANK"] = str(node_rank)
-        if self._on_cpu:
-            os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // self._devices))
-        for local_rank in range(1, self._devices):
-            environment = os.environ | {
-                "LOCAL_RANK": str(local_rank),
-                "PYTHONPATH": os.pathsep.join(sys.path),
-            }
-            command = [sys.executable, "-m", "cells.worker", str(self._config_path)]
-            # A session of its own: Ctrl-C reaches the first process, which tells the others.
-            self._children.append(
-                subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, start_new_session=True)
-            )
-        os.environ["LOCAL_RANK"] = "0"
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for name, value in self._before.items():
+    own = {
+        "MASTER_ADDR": os.environ.get("MASTER_ADDR", "127.0.0.1"),
+        "MASTER_PORT": os.environ.get("MASTER_PORT") or str(_free_port()),
+        "WORLD_SIZE": str(devices * num_nodes),
+        "NODE_RANK": os.environ.get("NODE_RANK", "0"),
+        "LOCAL_RANK": "0",
+    }
+    if on_cpu:
+        own["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // devices))
+    before = {name: os.environ.get(name) for name in own}
+    children: list[_Child] = []
+    os.environ.update(own)
+    try:
+        children += [_Child(config_path, local_rank) for local_rank in range(1, devices)]
+        # PyTorch waits for all processes where neither Ctrl-C nor the end of one of them would be noticed.
+        for child in children:
+            child.await_ready()
+        yield
+        for child in children:
+            child.await_end()
+    finally:
+        for child in children:
+            child.end()
+        for name, value in before.items():
             if value is None:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-        for child in self._children:
-            if error is not None:
-                child.kill()
-            child.wait()
-            if child.stdin:
-                child.stdin.close()
-        failed = [child.returncode for child in self._children if child.returncode != 0]
-        if failed and error is None:
-            raise RuntimeError(f"a process of the distributed training ended with exit code {failed[0]}")
+
+
+class _Child:
+    """Another process of this training. Its standard input is the line to it, which only this process holds open."""
+
+    def __init__(self, config_path: Path, local_rank: int) -> None:
+        environment = {"LOCAL_RANK": str(local_rank), "PYTHONPATH": os.pathsep.join(sys.path)}
+        command = [sys.executable, "-m", "cells.worker", str(config_path)]
+        self._line, its_end = socket.socketpair()
+        with its_end:
+            # A session of its own: Ctrl-C reaches the first process, which tells the others.
+            self._process = subprocess.Popen(
+                command, env=os.environ | environment, stdin=its_end.fileno(), start_new_session=True
+            )
+
+    def await_ready(self) -> None:
+        if not self._line.recv(1):
+            raise RuntimeError("a process of the distributed training ended before it was ready to train")
+
+    def await_end(self) -> None:
+        if self._process.wait() != 0:
+            raise RuntimeError(
+                f"a process of the distributed training ended with exit code {self._process.returncode}"
+            )
+
+    def end(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._line.close()
+
+
+def tell_parent() -> None:
+    """In a child: all is built, and training can begin."""
+    os.write(0, b"r")
 
 
 def end_with_parent() -> None:
-    """In a child: leave as soon as the parent's end of the standard input closes."""
+    """In a child: leave as soon as the parent's end of the standard input closes, however the parent ends."""
 
     def watch() -> None:
         os.read(0, 1)  # not sys.stdin: its lock would be held when this process ends
