@@ -299,11 +299,17 @@ def test_joblib_runs_the_jobs_of_a_sweep_in_processes_of_their_own(program: Prog
     assert found["helpers.Breaks"]["message"] == "RuntimeError: this cell [is] broken"
 
 
-def test_a_job_of_a_sweep_may_train_on_several_processes(program: Program, tmp_path: Path) -> None:
-    answer = program(*SMALL, "-m", "trainer=ddp_cpu", "trainer.devices=2", "model=gru", "optimizer.lr=0.01")
-    assert answer.code == 0, answer.err
-    (sweep,) = (tmp_path / "outputs").iterdir()
-    assert len(list(sweep.rglob("record.json"))) == len(list(sweep.rglob("multirun.yaml"))) == 1
+def test_a_job_of_a_sweep_may_train_on_several_processes_with_the_same_result(
+    program: Program, tmp_path: Path
+) -> None:
+    recall = ["data=recall", "data.length=8", "data.max_lag=4", "data.batch_size=7", *SMALL[2:]]
+    for trainer in ("cpu", "ddp_cpu"):
+        answer = program(*recall, "-m", f"trainer={trainer}", "model=gru", f"output_dir={trainer}")
+        assert answer.code == 0, answer.err
+        assert len(list((tmp_path / trainer).iterdir())) == 1
+    one, two = records(tmp_path / "cpu")["gru"], records(tmp_path / "ddp_cpu")["gru"]
+    assert two["replicas"][0]["best_step"] == one["replicas"][0]["best_step"]
+    assert two["replicas"][0]["test"] == pytest.approx(one["replicas"][0]["test"], rel=1e-4)
 
 
 def test_runs_and_sweeps_started_at_once_all_survive(start: Start, tmp_path: Path) -> None:

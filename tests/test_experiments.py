@@ -1,0 +1,126 @@
+"""Everything that `conf/` offers is executed, with a few steps."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hydra import compose, initialize_config_module
+from omegaconf import OmegaConf
+
+import cells.cli.hydra_entry  # noqa: F401 (registers the resolver that the configuration uses)
+from cells.run import execute
+from cells.training.checkpoints import LAST, read_checkpoint
+
+CONF = Path(__file__).parents[1] / "conf"
+FEW_STEPS = ("trainer.max_steps=2", "trainer.val_every_steps=1", "logger=csv")
+ADDING = ("data=adding", "data.length=5", "data.train_size=64", "data.val_size=32", "data.test_size=32")
+OWN_TABLE = ("data.path=own.csv", "data.target=y")
+
+Execute = Callable[..., tuple[dict[str, Any], Path]]
+
+
+def options(group: str) -> list[str]:
+    return [path.stem for path in sorted((CONF / group).glob("[!_]*.yaml"))]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Execute:
+    monkeypatch.chdir(tmp_path)
+
+    def executed(*overrides: str, into: str = "run") -> tuple[dict[str, Any], Path]:
+        folder = tmp_path / into
+        folder.mkdir()
+        with initialize_config_module("cells.conf", version_base="1.3"):
+            config = OmegaConf.to_container(compose("config", overrides=[*overrides]), resolve=True)
+        assert isinstance(config, dict)
+        record = execute(config, folder, [*overrides])  # type: ignore[arg-type]
+        assert record["status"] == "completed", record["message"]
+        assert all(replica["test"] for replica in record["replicas"])
+        return record, folder
+
+    return executed
+
+
+@pytest.mark.parametrize("experiment", options("experiment"))
+def test_every_experiment_runs(run: Execute, experiment: str) -> None:
+    record, _ = run(f"experiment={experiment}", *FEW_STEPS)
+    told = (CONF / "experiment" / f"{experiment}.yaml").read_text()
+    asked = OmegaConf.create(told).get("seeds", 1)
+    assert len(record["replicas"]) == asked
+
+
+@pytest.mark.parametrize("debug", options("debug"))
+def test_every_debug_preset_runs(run: Execute, debug: str) -> None:
+    overrides = [*ADDING, f"debug={debug}", "logger=csv"]
+    record, _ = run(*overrides, *([] if debug == "one_batch" else FEW_STEPS))
+    if debug != "none":
+        assert record["data"]["splits"] == {"train": 32, "val": 32, "test": 32}
+    if debug == "one_batch":
+        assert record["cost"]["steps"] == 1
+
+
+@pytest.mark.parametrize("data", options("data"))
+def test_every_data_set_trains_a_model(run: Execute, data: str) -> None:
+    Path("own.csv").write_text("y\n" + "\n".join(str(row % 17 + row / 100) for row in range(600)))
+    record, folder = run(f"data={data}", *(OWN_TABLE if data == "csv" else ()), "model=gru", *FEW_STEPS)
+    metric = record["metric"]["name"]
+    assert any(metric in scores for scores in record["data"]["baselines"].values())
+    assert record["replicas"][0]["test"][metric] >= 0
+    assert (folder / "predictions.npz").is_file()
+
+
+@pytest.mark.parametrize("model", options("model"))
+@pytest.mark.parametrize("data", ["sine", "digits"])
+def test_every_model_runs_on_a_forecast_and_on_a_classification(run: Execute, model: str, data: str) -> None:
+    record, _ = run(f"model={model}", f"data={data}", *FEW_STEPS)
+    assert record["model"]["name"] == model
+
+
+@pytest.mark.parametrize("optimizer", options("optimizer"))
+def test_every_optimizer_changes_the_weights(run: Execute, optimizer: str) -> None:
+    record, folder = run(*ADDING, f"optimizer={optimizer}", *FEW_STEPS)
+    validations = [line for line in (folder / "history.csv").read_text().splitlines() if ",val/mse," in line]
+    assert len({line.rsplit(",", 1)[1] for line in validations}) == 2
+    assert record["config"]["optimizer"]["_target_"].lower().endswith(optimizer)
+
+
+@pytest.mark.parametrize("scheduler", options("scheduler"))
+def test_every_scheduler_steps(run: Execute, scheduler: str) -> None:
+    _, folder = run(*ADDING, f"scheduler={scheduler}", *FEW_STEPS, "trainer.log_every_steps=1")
+    lines = (folder / "history.csv").read_text().splitlines()
+    rates = {line.rsplit(",", 1)[1] for line in lines if ",lr," in line}
+    assert len(rates) == (1 if scheduler == "none" else 2)
+
+
+@pytest.mark.parametrize("callbacks", options("callbacks"))
+def test_every_callback_runs(run: Execute, callbacks: str) -> None:
+    run(*ADDING, f"callbacks={callbacks}", *FEW_STEPS)
+
+
+@pytest.mark.parametrize("logger", options("logger"))
+def test_every_logger_writes(run: Execute, logger: str) -> None:
+    _, folder = run(*ADDING, *FEW_STEPS, f"logger={logger}")
+    assert (folder / "history.csv").is_file()
+    assert bool(list(folder.glob("tensorboard/seed=0/events.out*"))) == (logger == "tensorboard")
+
+
+@pytest.mark.parametrize("diagnostics", options("diagnostics"))
+def test_every_diagnosis_runs(run: Execute, diagnostics: str) -> None:
+    record, folder = run(*ADDING, f"diagnostics={diagnostics}", *FEW_STEPS)
+    assert bool(record["diagnostics"]) == (folder / "diagnostics.npz").is_file() == (diagnostics != "none")
+
+
+def test_precisions_differ_in_rounding_alone(run: Execute) -> None:
+    errors, dtypes = {}, {}
+    for precision in ("32", "64", "bf16"):
+        options = [*ADDING, "model=elman", f"trainer.precision={precision}", *FEW_STEPS]
+        record, folder = run(*options, into=precision)
+        errors[precision] = record["replicas"][0]["test"]["mse"]
+        weights = read_checkpoint(folder / LAST)["state_dict"]
+        dtypes[precision] = {tensor.dtype for tensor in weights.values()}
+    assert errors["64"] == pytest.approx(errors["32"], rel=1e-5)
+    assert errors["bf16"] == pytest.approx(errors["32"], rel=1e-2)
+    assert len(set(errors.values())) == 3
+    assert dtypes == {"32": {torch.float32}, "64": {torch.float64}, "bf16": {torch.float32}}
