@@ -34,6 +34,12 @@ STEPS = ("trainer.max_steps=2", "trainer.val_every_steps=1")
 FEW = ("data.train_size=64", "data.val_size=32", "data.test_size=32", *STEPS, "logger=csv")
 
 
+@pytest.fixture(autouse=True)
+def sweeps_run_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Quicker, and where a training is taken out it must not take place elsewhere."""
+    monkeypatch.setattr("cells.cli.isolation.available", lambda: False)
+
+
 def blocks(page: Path, language: str) -> list[str]:
     """The fenced code of a page in one language."""
     return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), flags=re.M | re.S)
@@ -170,7 +176,7 @@ def test_a_page_that_has_the_reader_write_files_leads_to_trained_models(
 # Metrics
 
 
-def documented() -> set[str]:
+def documented_tags() -> set[str]:
     """Tags in the first column of the page's tables on scalars, pictures and text."""
     section = METRICS.read_text(encoding="utf-8").partition("## Scalars")[2].partition("## history.csv")[0]
     return {
@@ -224,10 +230,10 @@ def test_every_tag_that_is_logged_is_documented_and_every_documented_tag_is_logg
     all_kinds: list[Path],
 ) -> None:
     found = {tag for folder in all_kinds for _, tag in logged(folder)}
-    pages_tags = documented()
-    assert len(pages_tags) > 15
-    assert [tag for tag in sorted(found) if not any(fits(tag, pattern) for pattern in pages_tags)] == []
-    assert [pattern for pattern in sorted(pages_tags) if not any(fits(tag, pattern) for tag in found)] == []
+    page = documented_tags()
+    assert len(page) > 15
+    assert [tag for tag in sorted(found) if not any(fits(tag, pattern) for pattern in page)] == []
+    assert [pattern for pattern in sorted(page) if not any(fits(tag, pattern) for tag in found)] == []
 
 
 def test_scalars_stand_under_every_seed_and_their_mean_and_in_the_history(all_kinds: list[Path]) -> None:
@@ -239,19 +245,20 @@ def test_scalars_stand_under_every_seed_and_their_mean_and_in_the_history(all_ki
         assert tags["mean"] == tags["seed=0"] == tags["seed=1"] == tags["history.csv"]
 
 
-def arrays_on_the_page(name: str) -> set[str]:
-    """The arrays that the page's section on a file lists."""
-    section = METRICS.read_text(encoding="utf-8").partition(f"## {name}\n")[2].partition("\n## ")[0]
-    return set(re.findall(r"^\| `(.+?)`", section, flags=re.M))
-
-
-@pytest.mark.parametrize("name", ["predictions.npz", "diagnostics.npz"])
-def test_files_of_arrays_hold_the_documented_ones_and_no_other(all_kinds: list[Path], name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "page"), [("predictions.npz", "metrics.md"), ("diagnostics.npz", "diagnostics.md")]
+)
+def test_files_of_arrays_hold_the_documented_ones_and_no_other(
+    all_kinds: list[Path], name: str, page: str
+) -> None:
     found = {array for folder in all_kinds for array in np.load(folder / name)}
-    page = arrays_on_the_page(name)
-    assert page
-    assert [array for array in sorted(found) if not any(fits(array, pattern) for pattern in page)] == []
-    assert [pattern for pattern in sorted(page) if not any(fits(array, pattern) for array in found)] == []
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    table = text.partition("| array | shape | holds |\n")[2].partition("\n\n")[0]
+    documented = set(re.findall(r"^\| `(.+?)`", table, flags=re.M))
+    assert [array for array in sorted(found) if not any(fits(array, pattern) for pattern in documented)] == []
+    assert [
+        pattern for pattern in sorted(documented) if not any(fits(array, pattern) for array in found)
+    ] == []
 
 
 def test_the_test_score_follows_from_the_predictions_as_the_page_says(all_kinds: list[Path]) -> None:
