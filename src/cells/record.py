@@ -16,7 +16,9 @@ RECORD_NAME = "record.json"
 
 Status = Literal["running", "completed", "diverged", "interrupted", "failed"]
 
-UNHASHED_KEYS = frozenset({"seeds", "output_dir", "resume", "logger", "diagnostics", "trusted_modules"})
+UNHASHED_KEYS = frozenset(
+    {"seeds", "output_dir", "resume", "logger", "diagnostics", "trusted_modules", "isolation"}
+)
 UNHASHED_TRAINER_KEYS = frozenset({"log_every_steps", "checkpoint_every_steps"})
 """Parts of a configuration that do not change what a replica's result is."""
 

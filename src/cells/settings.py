@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Literal
 
 from cells.errors import UserError, did_you_mean
 from cells.targets import checked
@@ -24,6 +24,7 @@ class Settings:
     diagnostics: Mapping[str, Any] | None = None
     seeds: tuple[int, ...] = (0,)
     engine: str = "auto"
+    isolation: Literal["process", "none"] = "process"
     resume: bool = False
     ckpt_path: str | None = None
     output_dir: str = "outputs"

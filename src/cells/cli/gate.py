@@ -19,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from cells.cli import outcome
 from cells.cli.complaints import one_sentence
+from cells.cli.isolation import start_server
 from cells.errors import UserError
 from cells.folders import claim, claimed, is_finished, is_same_run, make_folder, slug
 from cells.record import read_record
@@ -43,6 +44,8 @@ class Gate(Callback):
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         with _firmly():
+            if config.isolation != "none":
+                start_server()
             _name_jobs_by_what_is_swept(config)
             jobs: dict[str, dict[str, Any]] = {}
             for job in _plan(config):

@@ -11,7 +11,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from cells.cli import EXIT_INTERRUPTED, EXIT_REFUSED, outcome
+from cells.cli import EXIT_INTERRUPTED, EXIT_REFUSED, isolation, outcome
 from cells.cli.arguments import understood
 from cells.cli.complaints import one_sentence
 from cells.cli.gate import Refused
@@ -48,7 +48,7 @@ def call_hydra(arguments: list[str]) -> int:
 @hydra.main(version_base="1.3", config_path="pkg://cells.conf", config_name="config")
 def run_task(config: DictConfig) -> dict[str, Any]:
     """One job: returns a status, and never raises or exits, so that the rest of a sweep goes on."""
-    from cells.training.processes import global_rank
+    from cells.training.processes import global_rank, started_by_a_launcher
 
     job = HydraConfig.get()
     folder = Path(job.runtime.output_dir)
@@ -61,8 +61,14 @@ def run_task(config: DictConfig) -> dict[str, Any]:
 
         train_along(plain, folder)  # type: ignore[arg-type]
         return {"status": "completed", "folder": str(folder)}
-    from cells.run import execute
+    alone = job.mode is None or job.mode.name == "RUN"
+    overrides = list(job.overrides.task)
+    if alone or plain["isolation"] == "none" or not isolation.available() or started_by_a_launcher():
+        from cells.run import execute
 
-    record = execute(plain, folder, list(job.overrides.task))  # type: ignore[arg-type]
-    outcome.note(folder, record, alone=job.mode is None or job.mode.name == "RUN")
+        record = execute(plain, folder, overrides)  # type: ignore[arg-type]
+    else:
+        log_config = OmegaConf.to_container(job.job_logging, resolve=True)
+        record = isolation.execute_apart(plain, folder, overrides, log_config)  # type: ignore[arg-type]
+    outcome.note(folder, record, alone)
     return {"status": record["status"], "folder": str(folder)}
