@@ -227,6 +227,4 @@ def test_a_cell_that_cannot_be_built_is_examined_no_further():
 
 
 def test_the_engines_that_will_run_it_are_named():
-    assert (
-        check_cell(GRUCell)[-1].detail == "engine=auto takes fused for one replica and fused for several"
-    )
+    assert check_cell(GRUCell)[-1].detail == "engine=auto takes fused for one replica and fused for several"
