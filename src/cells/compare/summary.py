@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from cells.compare.records import FINISHED
+from cells.compare.records import FINISHED, listed
 from cells.compare.render.console import show
 from cells.compare.report import conclude, write
 from cells.errors import UserError
@@ -38,7 +38,7 @@ def show_run(folder: Path, record: dict[str, Any], console: Console | None = Non
             console.print(Text(record["data"]["note"], style="italic"))
         diverged = [replica["seed"] for replica in record["replicas"] if replica["status"] == "diverged"]
         if diverged:
-            console.print(f"diverged: seed {_listed(diverged)}, counted where there are weights from before")
+            console.print(f"diverged: seed {listed(diverged)}, counted where there are weights from before")
     else:
         console.print(f"[bold]{record['status']}[/bold]: {escape(record['message'])}", soft_wrap=True)
         if record["status"] == "interrupted":
@@ -106,9 +106,9 @@ def verdict(record: dict[str, Any]) -> str:
     unbeaten = [name for name in baselines if name not in beaten]
     parts = []
     if beaten:
-        parts.append(f"beats {_listed([_named(name) for name in beaten])}")
+        parts.append(f"beats {listed([_named(name) for name in beaten])}")
     if unbeaten:
-        parts.append(f"does not beat {_listed([_named(name) for name in unbeaten])}")
+        parts.append(f"does not beat {listed([_named(name) for name in unbeaten])}")
     return f"{model} {', and '.join(parts)} (test {metric} {ours:.4g}, mean over {seeds})."
 
 
@@ -180,8 +180,3 @@ def _number(value: float | int | None) -> str:
     if value is None:
         return "–"
     return str(value) if isinstance(value, int) else f"{value:.4g}"
-
-
-def _listed(names: Sequence[object]) -> str:
-    *most, last = map(str, names)
-    return f"{', '.join(most)} and {last}" if most else last

@@ -11,19 +11,11 @@ from cells.compare.render import tables
 from cells.compare.sentences import how_tested, verdict
 from cells.compare.suite import Suite
 
-NARROW = (
-    "model",
-    "finished",
-    "median",
-    "solved",
-    "steps to solve",
-    "memory horizon",
-    "gradient decay a step",
-    "parameters",
-    "ms/step",
-    "engine",
-)
-"""Columns that a terminal has room for, beside the mean; the rest is in the report."""
+BY_IMPORTANCE = (
+    "finished", "solved", "memory horizon", "parameters", "ms/step", "median", "steps to solve",
+    "gradient decay a step", "engine",
+)  # fmt: skip
+"""Columns for which a terminal may have room, beside the model and its mean; the rest is in the report."""
 
 
 def show(
@@ -32,7 +24,7 @@ def show(
     """Print the table and the verdict of every comparison, what they say together, and what is missing."""
     for judgement in judgements:
         console.print()
-        console.print(_rich(_narrowed(tables.results(judgement))))
+        console.print(_fitting(tables.results(judgement), console))
         for sentence in verdict(judgement):
             console.print(Text(sentence, style="bold"))
         console.print(Text(how_tested(judgement), style="dim"))
@@ -43,14 +35,23 @@ def show(
         console.print(Text(f"missing: {line}", style="red"), soft_wrap=True)
 
 
-def _narrowed(table: tables.Table) -> tables.Table:
-    kept = [place for place, name in enumerate(table.headings) if name in NARROW or place == 1]
-    return tables.Table(
-        table.title,
-        tuple(table.headings[place] for place in kept),
-        tuple(tuple(cells[place] for place in kept) for cells in table.rows),
-        table.baselines,
-    )
+def _fitting(table: tables.Table, console: Console) -> RichTable:
+    """As many columns, in their order, as the terminal has room for."""
+    everything = console.options.update(max_width=10_000)
+    for many in range(len(BY_IMPORTANCE), -1, -1):
+        shown = BY_IMPORTANCE[:many]
+        kept = [place for place, name in enumerate(table.headings) if place < 2 or name in shown]
+        rich = _rich(
+            tables.Table(
+                table.title,
+                tuple(table.headings[place] for place in kept),
+                tuple(tuple(cells[place] for place in kept) for cells in table.rows),
+                table.baselines,
+            )
+        )
+        if console.measure(rich, options=everything).maximum <= console.width:
+            break
+    return rich
 
 
 def _rich(table: tables.Table) -> RichTable:
