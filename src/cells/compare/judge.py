@@ -165,11 +165,12 @@ def _pair(a: Contestant, b: Contestant, claim: Claim, level: float, siblings: Se
         level: what the smallest p of all pairs has to pass.
         siblings: comparisons on the same series, whose origins roll; none for other data.
     """
-    superiority = statistics.superiority([*a.costs.values()], [*b.costs.values()])
-    if superiority < 0.5:
-        a, b, superiority = b, a, 1 - superiority
     shared = sorted(a.costs.keys() & b.costs.keys())
-    ours, theirs = [a.costs[seed] for seed in shared], [b.costs[seed] for seed in shared]
+    tested = shared if claim.within else None  # the leader is who leads on the scores that were tested
+    if statistics.superiority(_costs(a, tested), _costs(b, tested)) < 0.5:
+        a, b = b, a
+    ours, theirs = _costs(a, shared), _costs(b, shared)
+    superiority = statistics.superiority(_costs(a), _costs(b))
     seeds = (len(a.costs), len(b.costs))
     interval = statistics.superiority_interval(superiority, *seeds)
     return Pair(
@@ -187,6 +188,10 @@ def _pair(a: Contestant, b: Contestant, claim: Claim, level: float, siblings: Se
         needed=None if claim.made else _needed(interval, seeds, level / 2),
         over_time=lead_over_time(a.name, b.name, siblings) if siblings and claim.made else None,
     )
+
+
+def _costs(contestant: Contestant, seeds: Sequence[int] | None = None) -> list[float]:
+    return [contestant.costs[seed] for seed in (contestant.costs if seeds is None else seeds)]
 
 
 def _needed(interval: Interval, seeds: tuple[int, int], level: float) -> Interval | None:

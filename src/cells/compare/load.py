@@ -5,6 +5,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ class Contestant:
     runs: tuple[Run, ...]
     scores: tuple[Score, ...]
 
-    @property
+    @cached_property
     def costs(self) -> dict[int, float]:
         return {score.seed: score.cost for score in self.scores}
 
