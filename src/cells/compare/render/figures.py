@@ -130,7 +130,7 @@ def _learning(judgement: Judgement, looks: Looks) -> Drawing | None:
 
 def _memory(judgement: Judgement, looks: Looks) -> Drawing | None:
     found = _all_curves(judgement, lambda row: curves.memory_curves(row.contestant))
-    if not found:
+    if all(len(curve.x) == 1 for curve in found.values()):  # one lag alone is a score, not a curve
         return None
     figure, axes = _figure()
     _plot_curves(axes, found, looks)
@@ -167,8 +167,10 @@ def _heatmaps(judgement: Judgement) -> Drawing | None:
     logs = {name: np.log10(np.maximum(heatmap.values, 1e-30)) for name, heatmap in maps.items()}
     top = max(float(np.nanmax(values)) for values in logs.values())
     bottom = max(min(float(np.nanmin(values)) for values in logs.values()), top - 8)
-    figure = Figure(figsize=(2.6 * len(maps) + 1, 2.9), layout="constrained")
-    panels = figure.subplots(1, len(maps), squeeze=False)[0]
+    width, height = 2.2 * len(maps) + 1.8, 2.7
+    figure = Figure(figsize=(width, height))
+    figure.subplots_adjust(0.7 / width, 0.5 / height, 1 - 1.1 / width, 1 - 0.3 / height, wspace=0.1)
+    panels = figure.subplots(1, len(maps), squeeze=False, sharey=True)[0]
     for axes, (name, heatmap) in zip(panels, maps.items(), strict=True):
         image = axes.pcolormesh(
             heatmap.lags, heatmap.steps, logs[name], cmap="cividis", vmin=bottom, vmax=top, shading="nearest",
@@ -179,7 +181,8 @@ def _heatmaps(judgement: Judgement) -> Drawing | None:
         axes.set_ylim(heatmap.steps[0], heatmap.steps[-1])
         axes.grid(False)
     panels[0].set_ylabel("update")
-    figure.colorbar(image, ax=list(panels), label="log₁₀ ‖∂L/∂h‖")
+    scale = figure.add_axes((1 - 0.95 / width, 0.5 / height, 0.15 / width, 1 - 0.8 / height))
+    figure.colorbar(image, cax=scale, label="log₁₀ ‖∂L/∂h‖")
     caption = "gradient through time over the course of training, geometric mean over seeds."
     return _drawn(figure, "gradient-heatmap", judgement.comparison.label, caption)
 
@@ -188,10 +191,13 @@ def _against_setting(judgements: Sequence[Judgement], looks: Looks) -> list[Draw
     """Scores and success against the one number in which the data sets differ, such as their length."""
     keys = {key for judgement in judgements for key in judgement.comparison.key}
     same_data = len({judgement.comparison.data for judgement in judgements}) == 1
-    if len(judgements) < 2 or len(keys) != 1 or not same_data:
+    if len(keys) != 1 or not same_data:
         return []
     (key,) = keys
-    if not all(type(judgement.comparison.key[key]) in (int, float) for judgement in judgements):
+    judgements = [
+        judgement for judgement in judgements if type(judgement.comparison.key[key]) in (int, float)
+    ]
+    if len(judgements) < 2:
         return []
     judgements = sorted(judgements, key=lambda judgement: judgement.comparison.key[key])
     rows = {
