@@ -181,6 +181,24 @@ def test_a_gpu_that_is_not_there_is_refused(program: Program, tmp_path: Path, tr
     )
 
 
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["resume=true"], "resume=true: not where something else starts the processes"),
+        (
+            ["-m", "model=gru,lstm"],
+            "-m: not where something else starts the processes (torchrun, SLURM); start each",
+        ),
+    ],
+)
+def test_what_processes_of_torchrun_could_not_agree_on_is_refused(
+    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], expected: str
+) -> None:
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setenv("RANK", "1")
+    assert_refused(program, tmp_path, [*SMALL, "trainer=ddp_cpu", *arguments], expected)
+
+
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="everything is writable to this user")
 def test_a_folder_without_permission_to_write_is_refused(program: Program, tmp_path: Path) -> None:
     (tmp_path / "locked").mkdir(mode=0o500)

@@ -1,6 +1,8 @@
 """Called by Hydra before a run or a sweep starts: checks every job, then gives each its folder."""
 
+import atexit
 import contextlib
+import shutil
 import sys
 import tempfile
 import traceback
@@ -38,7 +40,12 @@ class Gate(Callback):
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
         with _firmly():
-            folder = _run_folder(config, _checked(config))
+            plain = _checked(config)
+            if plain["resume"]:
+                _refuse_started_elsewhere(
+                    plain, "resume=true", "give all of them ckpt_path=…/last.ckpt instead"
+                )
+            folder = _run_folder(config, plain)
             with read_write(config), open_dict(config):
                 config.hydra.run.dir = str(folder)
 
@@ -53,6 +60,7 @@ class Gate(Callback):
                 if name in jobs:
                     raise UserError(f"the sweep names the same job twice ({name}); leave one out.")
                 jobs[name] = _checked(job)
+                _refuse_started_elsewhere(jobs[name], "-m", "start each job by itself")
             folder = _sweep_folder(config, jobs)
             # Each job is composed anew from the overrides, perhaps in another process: this way they all know.
             with read_write(config), open_dict(config):
@@ -66,7 +74,9 @@ def _run_folder(config: DictConfig, plain: dict[str, Any]) -> Path:
     from cells.training.processes import global_rank
 
     if global_rank() != 0:
-        return Path(tempfile.mkdtemp(prefix="cells-rank-"))  # the first process writes what counts
+        folder = Path(tempfile.mkdtemp(prefix="cells-rank-"))  # the first process writes what counts
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        return folder
     if _named_by_user(config, "hydra.run.dir"):
         folder = Path(config.hydra.run.dir)
         _refuse_foreign(folder, plain, "hydra.run.dir")
@@ -164,6 +174,15 @@ def _checked(config: DictConfig) -> dict[str, Any]:
     assert isinstance(plain, dict)
     resume = build(plain).settings.resume  # type: ignore[arg-type]
     return plain | {"resume": resume}  # type: ignore[return-value]
+
+
+def _refuse_started_elsewhere(plain: dict[str, Any], what: str, remedy: str) -> None:
+    """Processes that torchrun, SLURM or a person starts on several machines cannot agree on a folder."""
+    from cells.training.processes import started_by_a_launcher
+
+    trainer = plain["trainer"]
+    if trainer["strategy"] == "ddp" and (started_by_a_launcher() or trainer["num_nodes"] > 1):
+        raise UserError(f"{what}: not where something else starts the processes (torchrun, SLURM); {remedy}.")
 
 
 def _tell(message: str) -> None:

@@ -40,7 +40,7 @@ def call_hydra(arguments: list[str]) -> int:
         print(one_sentence(error), file=sys.stderr)
         return EXIT_REFUSED
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        print("interrupted; add resume=true to the same command to go on", file=sys.stderr)
         return EXIT_INTERRUPTED
     return outcome.conclude()
 
