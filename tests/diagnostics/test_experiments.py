@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cells.diagnostics.sweep import main
+from cells.diagnostics.sweep.__main__ import main
 from cells.record import find_records
 from cli import conftest as command_line
 

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cells.diagnostics.sweep import main, rate
+from cells.diagnostics.sweep.__main__ import main
+from cells.diagnostics.sweep.look import rate
 
 
 def leave_run(
@@ -91,6 +92,44 @@ def test_a_sweep_over_the_radius_is_summed_up_by_radius(
         ["gradient_clip_norm=None", "1.5", "1.50", "0.99", "0.25", "1"],
     ]
     assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_sweep_over_length_is_summed_up_by_who_solved_what(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for length, solved in ((10, [100, 900]), (20, [None, 700]), (40, [None, None])):
+        leave_run(tmp_path / f"elman-{length}", 0.6, "elman", {"length": length}, None)
+        change(tmp_path / f"elman-{length}", solved)
+        leave_run(tmp_path / f"gru-{length}", 0.6, "gru", {"length": length}, None)
+        change(tmp_path / f"gru-{length}", [500, 600])
+    main([str(tmp_path)])
+    printed = capsys.readouterr().out
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in printed.splitlines() if "│" in line]
+    assert rows == [
+        ["elman", "20", "2 of 2", "1 of 2", "0 of 2"],
+        ["gru", "≥ 40", "2 of 2", "2 of 2", "2 of 2"],
+    ]
+
+
+def change(folder: Path, steps_to_solve: list[int | None]) -> None:
+    """Make a run one of a task that can be solved, and was by these replicas."""
+    path = folder / "record.json"
+    record = json.loads(path.read_text())
+    record["data"]["name"] = "adding"
+    record["metric"] |= {"solved_at": 0.01, "goal": "min"}
+    for replica, step in zip(record["replicas"], steps_to_solve, strict=True):
+        replica["steps_to_solve"] = step
+    path.write_text(json.dumps(record))
+
+
+def test_runs_on_two_tasks_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    leave_run(tmp_path / "one", 0.6, "elman", {"length": 10}, None)
+    leave_run(tmp_path / "two", 0.6, "elman", {"length": 10}, None)
+    change(tmp_path / "two", [1, 2])
+    with pytest.raises(SystemExit) as refused:
+        main([str(tmp_path)])
+    assert refused.value.code == 2
+    assert "its runs are on adding, recall" in capsys.readouterr().err
 
 
 def test_a_folder_with_nothing_to_sum_up_is_refused(
