@@ -91,7 +91,14 @@ def test_what_is_missing_is_said(make_run, tmp_path) -> None:
     make_run("lstm", [0.1])
     make_run("gru", [0.1], data="recall")
     gaps = [gap for comparison in load([tmp_path]).comparisons for gap in comparison.gaps]
-    assert gaps == ["lstm on adding lacks seed 1 and 2", "No run of lstm on recall has finished"]
+    assert gaps == ["lstm on adding lacks seeds 1–2", "No run of lstm on recall has finished"]
+
+
+def test_missing_seeds_are_told_in_ranges(make_run, tmp_path) -> None:
+    make_run("gru", [0.1] * 200)
+    make_run("lstm", {50: 0.1, 51: 0.2, 199: 0.3})
+    (comparison,) = load([tmp_path]).comparisons
+    assert comparison.gaps == ("lstm on adding lacks seeds 0–49 and 52–198",)
 
 
 def test_models_with_no_seed_in_common_were_never_meant_to_pair(make_run, tmp_path) -> None:

@@ -44,6 +44,16 @@ def test_too_few_seeds_are_said_to_be_too_few(make_run, said) -> None:
     )
 
 
+def test_pairs_with_various_numbers_of_seeds_are_not_taken_for_each_with_each(make_run, said) -> None:
+    make_run("gru", up_from(0.1, 10))
+    make_run("elman", up_from(0.2, 10))
+    make_run("lstm", up_from(0.3, 2))
+    make_run("mine", up_from(0.4, 2))
+    assert said()[1] == (
+        "gru and lstm, and 4 more pairs, cannot be told apart, and so few seeds could not have: 6 can."
+    )
+
+
 def test_models_that_could_have_been_told_apart_were_not(make_run, said) -> None:
     make_run("gru", [0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
     make_run("lstm", [0.15, 0.25, 0.35, 0.45, 0.38, 0.7])

@@ -237,6 +237,18 @@ def _with_gaps(comparisons: Sequence[Comparison]) -> list[Comparison]:
         for name, seeds in present.items():
             others = set().union(*(other for key, other in present.items() if key != name))
             if seeds & others and others - seeds:  # with no seed in common they were never meant to pair
-                gaps.append(f"{name} on {comparison.label} lacks seed {listed(sorted(others - seeds))}")
+                gaps.append(f"{name} on {comparison.label} lacks {_ranges(others - seeds)}")
         result.append(replace(comparison, gaps=tuple(gaps)))
     return result
+
+
+def _ranges(seeds: Iterable[int]) -> str:
+    """`seed 3`, or `seeds 0–6 and 9`."""
+    spans: list[list[int]] = []
+    for seed in sorted(seeds):
+        if spans and seed == spans[-1][1] + 1:
+            spans[-1][1] = seed
+        else:
+            spans.append([seed, seed])
+    texts = [str(first) if first == last else f"{first}–{last}" for first, last in spans]
+    return f"seed{'s' if len(texts) > 1 or '–' in texts[0] else ''} {listed(texts)}"

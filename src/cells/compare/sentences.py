@@ -104,14 +104,8 @@ def _undecided(judgement: Judgement) -> list[str]:
         return [
             "The single look that was promised has been taken: new claims need new seeds in a new folder."
         ]
-    impossible: dict[tuple[str, int], list[Pair]] = defaultdict(list)
-    for pair in undecided:
-        if not pair.claim.possible:
-            impossible[_count(pair), pair.enough].append(pair)
-    sentences = [
-        f"{listed(_models(pairs))} cannot be told apart at {count}, and {count} could not have: {enough} can."
-        for (count, enough), pairs in impossible.items()
-    ]
+    impossible = [pair for pair in undecided if not pair.claim.possible]
+    sentences = [_too_few_seeds(impossible)] if impossible else []
     possible = [pair for pair in undecided if pair.claim.possible]
     for pair in possible[:SHOWN_PAIRS]:
         apart = f"{pair.leader} and {pair.follower} cannot be told apart at {_count(pair)}"
@@ -123,8 +117,16 @@ def _undecided(judgement: Judgement) -> list[str]:
     return sentences
 
 
-def _models(pairs: Sequence[Pair]) -> list[str]:
-    return list(dict.fromkeys(name for pair in pairs for name in (pair.leader, pair.follower)))
+def _too_few_seeds(pairs: Sequence[Pair]) -> str:
+    counts, enough = {_count(pair) for pair in pairs}, pairs[0].enough
+    models = dict.fromkeys(name for pair in pairs for name in (pair.leader, pair.follower))
+    if len(counts) == 1 and len(pairs) == math.comb(len(models), 2):  # each with each
+        (count,) = counts
+        return f"{listed(models)} cannot be told apart at {count}, and {count} could not have: {enough} can."
+    apart = f"{pairs[0].leader} and {pairs[0].follower}" + (
+        f", and {len(pairs) - 1} more pairs," if pairs[1:] else ""
+    )
+    return f"{apart} cannot be told apart, and so few seeds could not have: {enough} can."
 
 
 def _count(pair: Pair) -> str:
