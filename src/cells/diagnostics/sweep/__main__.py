@@ -49,8 +49,8 @@ def _summary(looks: list[Look], folder: Path) -> tuple[Table, Figure]:
     if _differ(looks, LENGTH) and looks[0].record["metric"]["solved_at"] is not None:
         return difficulty_summary(looks)
     raise UserError(
-        f"{folder}: nothing to sum up; it has to hold runs on recall, or runs that differ in {RADIUS}, or in {LENGTH} if "
-        "their task is one that counts as solved at some score."
+        f"{folder}: nothing to sum up; it has to hold runs on recall, or runs that differ in {RADIUS}, or in {LENGTH}, "
+        "their task being one that counts as solved at some score."
     )
 
 
