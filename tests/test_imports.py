@@ -12,6 +12,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "cells"
 LEVELS = [
     {"cli", "worker", "check"},
     {"run"},
+    {"trainers"},
     {"build"},
     {"training"},
     {"diagnostics"},

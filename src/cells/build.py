@@ -64,6 +64,16 @@ class Parts:
         return logger
 
     @property
+    def model_name(self) -> str:
+        """`lstm` for a cell of the project's own, the class path for a user's cell."""
+        target: str = self.settings.model["cell"]["_target_"]
+        if target.startswith("cells.recurrent.adapter."):
+            target = self.settings.model["cell"]["module"]["_target_"]
+        if target.startswith("cells.recurrent."):
+            return target.rpartition(".")[2].removesuffix("Cell").lower()
+        return target
+
+    @property
     def monitor(self) -> str:
         """The validation score that chooses weights. Accuracy is too coarse to choose by; cross-entropy is not."""
         return self.content.metric.name if self.content.target_kind == "real" else "cross_entropy"

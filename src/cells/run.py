@@ -3,7 +3,6 @@
 import contextlib
 import logging
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,29 +10,21 @@ from typing import Any
 
 import torch
 import yaml
-from pytorch_lightning import Callback, Trainer
-from pytorch_lightning.strategies import DDPStrategy
 
 from cells.build import Parts, build, device_count, process_count
 from cells.environment import describe_environment, keep_freed_memory, peak_memory_bytes
 from cells.errors import UserError
 from cells.folders import is_finished, is_same_run
 from cells.record import SCHEMA_VERSION, config_hash, read_record, write_record
-from cells.recurrent.engines import fused
-from cells.training.checkpoints import BEST, LAST, AtomicCheckpointIO, CheckpointWriter, read_checkpoint
-from cells.training.clock import StepClock, Unprofiled
+from cells.trainers import callbacks_for, quiet_lightning, tester, threads_for, tracker_for, trainer_for
+from cells.training.checkpoints import BEST, LAST, AtomicCheckpointIO, read_checkpoint
+from cells.training.clock import StepClock
 from cells.training.interrupts import InterruptedBySignal, Interrupts
 from cells.training.learner import count_parameters
-from cells.training.logger import ReplicaLogger
-from cells.training.objective import baseline_loss
 from cells.training.processes import local_processes, started_by_a_launcher
-from cells.training.progress import ProgressDisplay
-from cells.training.replicas import DIVERGED_AT, ReplicaTracker
 from cells.training.results import hyperparameters, log_pictures, save_predictions, text_summary
 
 log = logging.getLogger(__name__)
-
-PRECISIONS = {32: "32-true", 64: "64-true", "bf16": "bf16-mixed"}
 
 
 def execute(config: Mapping[str, Any], folder: Path, overrides: list[str]) -> dict[str, Any]:
@@ -48,7 +39,7 @@ def execute(config: Mapping[str, Any], folder: Path, overrides: list[str]) -> di
     Returns:
         The record that now stands in the folder.
     """
-    _quiet_lightning()
+    quiet_lightning()
     keep_freed_memory()
     earlier = read_record(folder) or {}
     if is_finished(folder) and is_same_run(folder, config):
@@ -69,7 +60,7 @@ def execute(config: Mapping[str, Any], folder: Path, overrides: list[str]) -> di
     try:
         parts = build(config)
         run = Run(parts, folder, record, earlier)
-        with run.interrupts, _threads(parts):
+        with run.interrupts, threads_for(parts):
             run.fit()
             run.test()
     except (InterruptedBySignal, KeyboardInterrupt) as stop:
@@ -89,12 +80,12 @@ def train_along(
     config: Mapping[str, Any], folder: Path, when_ready: Callable[[], None] = lambda: None
 ) -> None:
     """The share of a process that does not lead a distributed training: it trains, and writes nothing."""
-    _quiet_lightning()
+    quiet_lightning()
     keep_freed_memory()
     parts = build(config)
-    trainer = _trainer(parts, _callbacks(parts, _tracker(parts), folder), loggers=[])
+    trainer = trainer_for(parts, callbacks_for(parts, tracker_for(parts), folder), loggers=[])
     when_ready()
-    with contextlib.suppress(InterruptedBySignal), _threads(parts):
+    with contextlib.suppress(InterruptedBySignal), threads_for(parts):
         trainer.fit(parts.learner, datamodule=parts.datamodule, ckpt_path=parts.settings.ckpt_path)
 
 
@@ -116,9 +107,9 @@ class Run:
         self._checkpoint = str(last) if last.is_file() else parts.settings.ckpt_path
         resume_step = read_checkpoint(last)["global_step"] if last.is_file() else 0
         self._earlier_cost = (earlier.get("cost") or {}) if resume_step else {}
-        self._tracker = _tracker(parts)
+        self._tracker = tracker_for(parts)
         self._logger = parts.make_logger(folder, resume_step)
-        self._callbacks = _callbacks(parts, self._tracker, folder)
+        self._callbacks = callbacks_for(parts, self._tracker, folder)
         record |= {"environment": describe_environment(_device_name(parts))} | _describe(parts)
         self._note_replicas([None] * len(parts.settings.seeds))
         self._logger.log_text("summary", text_summary(record, str(parts.learner)))
@@ -136,7 +127,7 @@ class Run:
         started = time.perf_counter()
         try:
             with self._processes():
-                trainer = _trainer(parts, self._callbacks, loggers=[self._logger])
+                trainer = trainer_for(parts, self._callbacks, loggers=[self._logger])
                 try:
                     trainer.fit(parts.learner, datamodule=parts.datamodule, ckpt_path=self._checkpoint)
                 finally:
@@ -151,16 +142,7 @@ class Run:
         """Test every replica once, at its best-validation weights, and write down the results."""
         parts, learner = self._parts, self._parts.learner
         self._tracker.load_best(learner)
-        trainer = Trainer(
-            accelerator=parts.training.accelerator,
-            devices=1,
-            precision=PRECISIONS[parts.training.precision],  # type: ignore[arg-type]
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            default_root_dir=self._folder,
-        )
+        trainer = tester(parts, self._folder)
         AtomicCheckpointIO().save_checkpoint({"state_dict": learner.state_dict()}, self._folder / BEST)
         trainer.test(learner, datamodule=parts.datamodule, verbose=False)
         scores = {name: values.tolist() for name, values in learner.test_scores.items()}
@@ -229,80 +211,13 @@ class Run:
         }
 
 
-def _quiet_lightning() -> None:
-    """Keep Lightning's advertisements, its own deprecations and advice that does not hold here off the terminal."""
-    for name in ("pytorch_lightning", "lightning_fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    for message in (
-        r"`isinstance\(treespec, LeafSpec\)`",
-        "`broadcast_buffers` is deprecated",
-        "It is recommended to use .* sync_dist=True",  # every device validates the whole split
-    ):
-        warnings.filterwarnings("ignore", message=message)
-
-
-def _threads(parts: Parts) -> contextlib.AbstractContextManager[None]:
-    if parts.learner.network.engine_name == "fused":
-        return fused.alone_on_the_cores()
-    return contextlib.nullcontext()
-
-
-def _callbacks(parts: Parts, tracker: ReplicaTracker, folder: Path) -> list[Callback]:
-    """In this order: what decides, what is saved of it, what is asked to stop, what is shown."""
-    writer = CheckpointWriter(folder, parts.training.checkpoint_every_steps)
-    interval = parts.training.validation_interval(parts.datamodule.steps_per_epoch)
-    label = f"{model_name(parts)} on {parts.content.name}"
-    progress = ProgressDisplay(label, parts.total_steps, parts.monitor)
-    diagnosis = [parts.diagnosis] if parts.diagnosis else []
-    own = [tracker, writer, Interrupts(writer, interval), StepClock(), progress, *diagnosis]
-    return [*own, *parts.callbacks]
-
-
-def _tracker(parts: Parts) -> ReplicaTracker:
-    learner, content = parts.learner, parts.content
-    # A data set whose targets are all alike has a baseline of 0; the bound must not be 0 with it.
-    bound = DIVERGED_AT * max(baseline_loss(content.train.targets, learner.loss_name), 1e-3)
-    return ReplicaTracker(learner.seeds, content.metric, parts.monitor, bound, parts.training.patience)
-
-
-def _trainer(parts: Parts, callbacks: list[Callback], loggers: list[ReplicaLogger]) -> Trainer:
-    training = parts.training
-    strategy: Any = training.strategy
-    if strategy == "ddp":
-        # Buffers are constants here, the same on every device.
-        strategy = DDPStrategy(
-            broadcast_buffers=False, process_group_backend="gloo" if training.accelerator == "cpu" else None
-        )
-    return Trainer(
-        accelerator=training.accelerator,
-        devices=training.devices,
-        num_nodes=training.num_nodes,
-        strategy=strategy,
-        precision=PRECISIONS[training.precision],  # type: ignore[arg-type]
-        deterministic=training.deterministic,
-        max_steps=parts.total_steps,
-        max_epochs=-1,
-        log_every_n_steps=1,
-        val_check_interval=training.validation_interval(parts.datamodule.steps_per_epoch),
-        check_val_every_n_epoch=None,
-        num_sanity_val_steps=0,
-        callbacks=callbacks,
-        profiler=Unprofiled(),
-        logger=loggers or False,
-        plugins=[AtomicCheckpointIO()],
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
-
-
 def _describe(parts: Parts) -> dict[str, Any]:
     """The parts of a record that are known before training."""
     learner, content = parts.learner, parts.content
     baselines: dict[str, dict[str, float]] = dict(content.baselines)
     return {
         "model": {
-            "name": model_name(parts),
+            "name": parts.model_name,
             "parameters": count_parameters(learner, len(learner.seeds)),
             "hidden_size": learner.hidden_size,
             "num_layers": learner.num_layers,
@@ -328,16 +243,6 @@ def _describe(parts: Parts) -> dict[str, Any]:
         "diagnostics": {},
         "cost": None,
     }
-
-
-def model_name(parts: Parts) -> str:
-    """`lstm` for a cell of the project's own, the class path for a user's cell."""
-    target: str = parts.settings.model["cell"]["_target_"]
-    if target.startswith("cells.recurrent.adapter."):
-        target = parts.settings.model["cell"]["module"]["_target_"]
-    if target.startswith("cells.recurrent."):
-        return target.rpartition(".")[2].removesuffix("Cell").lower()
-    return target
 
 
 def _device_name(parts: Parts) -> str:

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from cells.cli import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_REFUSED
+
 from .conftest import Program
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -75,6 +77,11 @@ def test_the_settings_of_the_options_at_hand_are_listed_with_default_and_comment
         default, _, comment = line.partition("  ")
         assert yaml.safe_load(default) == value
         assert comment.strip(), f"{group}/{option}.yaml: {key} has no comment"
+
+
+def test_exit_codes_are_told(program: Program) -> None:
+    codes = re.findall(r"^  (\d+) +\w", program("--help").out, flags=re.MULTILINE)
+    assert codes == ["0", str(EXIT_FAILED), str(EXIT_REFUSED), str(EXIT_INTERRUPTED)]
 
 
 def test_settings_outside_all_groups_are_listed(program: Program) -> None:

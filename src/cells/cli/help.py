@@ -35,6 +35,13 @@ FLAGS = [
     ("--version", "print the version"),
 ]
 
+EXIT_CODES = [
+    (0, "all well"),
+    (1, "a run failed; its log is named"),
+    (2, "the input was refused, before anything was trained"),
+    (130, "interrupted by Ctrl-C or SIGTERM; the same command with resume=true goes on"),
+]
+
 WIDTH = 110
 
 
@@ -60,6 +67,7 @@ def help_text(arguments: list[str]) -> str:
             lines += [_setting(key) for key in settings]
     lines += ["", "Settings of other options: add them, as in  python train.py model=gru data=csv --help", ""]
     lines += ["Flags:", ""] + [f"  {flag:<18}{meaning}" for flag, meaning in FLAGS]
+    lines += ["", "Exit codes:", ""] + [f"  {code:<18}{meaning}" for code, meaning in EXIT_CODES]
     return "\n".join(lines)
 
 
