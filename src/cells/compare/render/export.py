@@ -6,10 +6,10 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import asdict, fields
 from typing import Any
 
-from cells.compare.judge import Judgement
+from cells.compare.judge import Judgement, Row
 from cells.compare.render.tables import Table, pairs, results, suite_table
 from cells.compare.sentences import how_tested, verdict
 from cells.compare.suite import Suite
@@ -51,17 +51,14 @@ def to_json(judgements: Sequence[Judgement], suite: Suite | None) -> str:
                 "look": judgement.look,
                 "alpha": judgement.alpha,
                 "baselines": judgement.comparison.baselines,
-                "models": [
-                    _plain(row) | {"scores": {score.seed: score.value for score in row.contestant.scores}}
-                    for row in judgement.rows
-                ],
-                "pairs": [_plain(pair) for pair in judgement.pairs],
+                "models": [_model(row) for row in judgement.rows],
+                "pairs": [asdict(pair) for pair in judgement.pairs],
                 "differences": judgement.differences,
                 "missing": list(judgement.comparison.gaps),
             }
             for judgement in judgements
         ],
-        "suite": None if suite is None else _plain(suite),
+        "suite": None if suite is None else asdict(suite),
     }
     return json.dumps(_finite(content), indent=2, allow_nan=False, ensure_ascii=False, default=str) + "\n"
 
@@ -138,16 +135,10 @@ def _no_formula(text: str) -> str:
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
-def _plain(item: Any) -> dict[str, Any]:
-    return {
-        field.name: [_plain(value) if is_dataclass(value) else value for value in content]
-        if isinstance(content := getattr(item, field.name), tuple)
-        else _plain(content)
-        if is_dataclass(content)
-        else content
-        for field in fields(item)
-        if field.name != "contestant"
-    }
+def _model(row: Row) -> dict[str, Any]:
+    scores = {score.seed: score.value for score in row.contestant.scores}
+    facts = {field.name: getattr(row, field.name) for field in fields(row) if field.name != "contestant"}
+    return facts | {"scores": scores}
 
 
 def _finite(value: Any) -> Any:

@@ -52,34 +52,34 @@ class Drawing:
 
 def draw(judgements: Sequence[Judgement]) -> list[Drawing]:
     """Every figure for which there is something to show."""
-    looks = {
+    styles = {
         name: place for place, name in enumerate(dict.fromkeys(r.name for j in judgements for r in j.rows))
     }
     with mpl.rc_context(STYLE):  # type: ignore[arg-type]
-        drawings: list[Drawing | None] = [*_against_setting(judgements, looks)]
+        drawings: list[Drawing | None] = [*_against_setting(judgements, styles)]
         for judgement in judgements:
             drawings += [
-                _scores(judgement, looks),
-                _learning(judgement, looks),
-                _memory(judgement, looks),
-                _gradients(judgement, looks),
+                _scores(judgement, styles),
+                _learning(judgement, styles),
+                _memory(judgement, styles),
+                _gradients(judgement, styles),
                 _heatmaps(judgement),
             ]
     return [drawing for drawing in drawings if drawing is not None]
 
 
-Looks = dict[str, int]
+Styles = dict[str, int]
 """A model's name → its place among colours, lines and markers: the same in every figure."""
 
 
-def _scores(judgement: Judgement, looks: Looks) -> Drawing:
+def _scores(judgement: Judgement, styles: Styles) -> Drawing:
     """Every replica's score, the mean and its interval; baselines as lines."""
     comparison, rows = judgement.comparison, judgement.rows
     ticks = [_tick(row) for row in reversed(rows)]
     longest = max(len(line) for tick in ticks for line in tick.split("\n"))
     figure, axes = _figure(1.3 + 0.42 * len(rows), left=0.35 + 0.075 * longest, top=0.6, right=0.55)
     for height, row in enumerate(reversed(rows)):
-        colour, _, marker = _look(row.name, looks)
+        colour, _, marker = _style(row.name, styles)
         # A fixed scatter up and down, so that equal scores stay visible.
         jitter = 0.22 * np.sin(2.4 * np.arange(len(row.values)))
         axes.plot(
@@ -112,7 +112,7 @@ def _tick(row: Row) -> str:
     return _short(row.name) + (f"\n({row.diverged} diverged)" if row.diverged else "")
 
 
-def _learning(judgement: Judgement, looks: Looks) -> Drawing | None:
+def _learning(judgement: Judgement, styles: Styles) -> Drawing | None:
     comparison = judgement.comparison
     found = _all_curves(
         judgement, lambda row: curves.learning_curves(row.contestant, f"val/{comparison.metric}")
@@ -120,7 +120,7 @@ def _learning(judgement: Judgement, looks: Looks) -> Drawing | None:
     if not found:
         return None
     figure, axes = _figure()
-    _plot_curves(axes, found, looks)
+    _plot_curves(axes, found, styles)
     _log_if_wide(axes.set_yscale, [value for curve in found.values() for value in curve.middle])
     axes.set_xlabel("updates")
     axes.set_ylabel(_short(f"validation {comparison.metric}"))
@@ -128,12 +128,12 @@ def _learning(judgement: Judgement, looks: Looks) -> Drawing | None:
     return _drawn(figure, "learning", comparison.label, caption)
 
 
-def _memory(judgement: Judgement, looks: Looks) -> Drawing | None:
+def _memory(judgement: Judgement, styles: Styles) -> Drawing | None:
     found = _all_curves(judgement, lambda row: curves.memory_curves(row.contestant))
     if all(len(curve.x) == 1 for curve in found.values()):  # one lag alone is a score, not a curve
         return None
     figure, axes = _figure()
-    _plot_curves(axes, found, looks)
+    _plot_curves(axes, found, styles)
     axes.axhline(0.5, color="#777777", linestyle="--", linewidth=1)
     axes.set_ylim(-0.05, 1.05)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -143,12 +143,12 @@ def _memory(judgement: Judgement, looks: Looks) -> Drawing | None:
     return _drawn(figure, "memory", judgement.comparison.label, caption)
 
 
-def _gradients(judgement: Judgement, looks: Looks) -> Drawing | None:
+def _gradients(judgement: Judgement, styles: Styles) -> Drawing | None:
     found = _all_curves(judgement, lambda row: curves.gradient_curves(row.contestant))
     if not found:
         return None
     figure, axes = _figure()
-    _plot_curves(axes, found, looks)
+    _plot_curves(axes, found, styles)
     if any((curve.middle > 0).any() for curve in found.values()):
         axes.set_yscale("log")
     axes.set_xlabel("lag: steps before the loss")
@@ -187,7 +187,7 @@ def _heatmaps(judgement: Judgement) -> Drawing | None:
     return _drawn(figure, "gradient-heatmap", judgement.comparison.label, caption)
 
 
-def _against_setting(judgements: Sequence[Judgement], looks: Looks) -> list[Drawing]:
+def _against_setting(judgements: Sequence[Judgement], styles: Styles) -> list[Drawing]:
     """Scores and success against the one number in which the data sets differ, such as their length."""
     keys = {key for judgement in judgements for key in judgement.comparison.key}
     same_data = len({judgement.comparison.data for judgement in judgements}) == 1
@@ -202,7 +202,7 @@ def _against_setting(judgements: Sequence[Judgement], looks: Looks) -> list[Draw
     judgements = sorted(judgements, key=lambda judgement: judgement.comparison.key[key])
     rows = {
         name: [(j.comparison.key[key], row) for j in judgements for row in j.rows if row.name == name]
-        for name in looks
+        for name in styles
     }
     scores, success = {}, {}
     for name, points in rows.items():
@@ -231,7 +231,7 @@ def _against_setting(judgements: Sequence[Judgement], looks: Looks) -> list[Draw
         if not found:
             continue
         figure, axes = _figure()
-        _plot_curves(axes, found, looks, markers=True)
+        _plot_curves(axes, found, styles, markers=True)
         if kind == "score":
             _log_if_wide(axes.set_yscale, [value for curve in found.values() for value in curve.middle])
         axes.set_xlabel(_short(setting))
@@ -246,10 +246,10 @@ def _all_curves(judgement: Judgement, read: Callable[[Row], Curves | None]) -> d
     return {name: curve for name, curve in found.items() if curve is not None}
 
 
-def _plot_curves(axes: Axes, found: dict[str, Curves], looks: Looks, markers: bool = False) -> None:
+def _plot_curves(axes: Axes, found: dict[str, Curves], styles: Styles, markers: bool = False) -> None:
     handles = []
     for name, curve in found.items():
-        colour, line, marker = _look(name, looks)
+        colour, line, marker = _style(name, styles)
         axes.fill_between(curve.x, *curve.band, color=colour, alpha=0.15, linewidth=0)
         handles += axes.plot(
             curve.x, curve.middle, color=colour, linestyle=line, linewidth=1.7, markersize=4,
@@ -258,8 +258,8 @@ def _plot_curves(axes: Axes, found: dict[str, Curves], looks: Looks, markers: bo
     axes.legend(handles, [_short(name) for name in found], loc="best", fontsize=8)
 
 
-def _look(name: str, looks: Looks) -> tuple[str, Any, str]:
-    place = looks[name]
+def _style(name: str, styles: Styles) -> tuple[str, Any, str]:
+    place = styles[name]
     # The steps are coprime with the lists' length plus the round: no two of 49 models look alike.
     round_, index = divmod(place, len(COLOURS))
     return COLOURS[index], LINES[(index + round_) % len(LINES)], MARKERS[(index + round_) % len(MARKERS)]
