@@ -1,0 +1,112 @@
+"""Forward and backward pass of one layer: every engine against `torch.nn`, and against the machine's matrix product.
+
+The loss reads the last output, float32. The floor is the time the arithmetic takes at the rate of the machine's fastest
+matrix product, measured in the same run.
+"""
+
+import math
+import time
+from typing import Any
+
+from benchmarks.measuring import Workshop, interleaved, parser, report
+
+SHAPES = [(32, 50, 1, 32), (64, 100, 2, 64), (64, 200, 1, 128), (128, 400, 1, 128), (32, 100, 8, 256)]
+"""Batch, time steps, input features, hidden size."""
+CELLS = {"elman": ("ElmanCell", "RNN", 1), "gru": ("GRUCell", "GRU", 3), "lstm": ("LSTMCell", "LSTM", 4)}
+"""Our class, PyTorch's, and the number of gates."""
+
+
+def theirs(cell: str, batch: int, steps: int, features: int, hidden: int) -> Any:
+    """A pass through `torch.nn`."""
+    import torch
+
+    layer = getattr(torch.nn, CELLS[cell][1])(features, hidden, batch_first=True)
+    inputs = torch.randn(batch, steps, features)
+
+    def work() -> None:
+        layer(inputs)[0][:, -1].square().sum().backward()
+
+    return work
+
+
+def ours(cell: str, engine: str, replicas: int, batch: int, steps: int, features: int, hidden: int) -> Any:
+    """A pass through a layer of this project."""
+    import torch
+
+    from cells.recurrent import elman, gru, lstm
+    from cells.recurrent.layer import RecurrentNetwork
+
+    made = getattr({"elman": elman, "gru": gru, "lstm": lstm}[cell], CELLS[cell][0])
+    network = RecurrentNetwork(made, features, hidden, replicas=replicas, engine=engine)
+    network.reset_parameters([torch.Generator().manual_seed(seed) for seed in range(replicas)])
+    inputs = torch.randn(replicas, batch, steps, features)
+
+    def work() -> None:
+        network(inputs)[1][0]["h"].square().sum().backward()
+
+    return work
+
+
+def product(kind: str) -> Any:
+    """A large matrix product: 2 · 1024³ floating-point operations."""
+    import torch
+
+    left, right = torch.randn(1024, 1024), torch.randn(1024, 1024)
+    arrays = left.numpy(), right.numpy()
+
+    def work() -> None:
+        if kind == "torch.mm":
+            torch.mm(left, right)
+        else:
+            arrays[0] @ arrays[1]
+
+    return work
+
+
+def main() -> None:
+    asked = parser("benchmarks.kernels", __doc__).parse_args()
+    rounds = 5 if asked.quick else 25
+    shapes = SHAPES[:3] if asked.quick else SHAPES
+    stock, mine = Workshop(ours=False), Workshop(ours=True)
+    rates = []
+    for kind in ("torch.mm", "numpy"):
+        stock.make(product, kind)
+        rates.append(2 * 1024**3 / min(stock.seconds() for _ in range(20)))
+    rate = max(rates)
+    rows: list[dict[str, Any]] = []
+    started = time.perf_counter()
+    for cell, (_, _, gates) in CELLS.items():
+        for shape in shapes:
+            batch, steps, features, hidden = shape
+            stock.make(theirs, cell, *shape)
+            floor = 3 * 2 * batch * steps * (features + hidden) * gates * hidden / rate
+            times = max(1, round(0.01 / stock.seconds()))
+            for engine in ("fused",) if asked.quick else ("fused", "reference"):
+                mine.make(ours, cell, engine, 1, *shape)
+                peer, us = interleaved(
+                    [lambda n=times: stock.seconds(n), lambda n=times: mine.seconds(n)], rounds
+                )
+                rows.append(
+                    {
+                        "cell": cell,
+                        "batch, time, input, hidden": ", ".join(map(str, shape)),
+                        "engine": engine,
+                        "torch.nn ms": peer * 1e3,
+                        "ms": us * 1e3,
+                        "times faster": peer / us,
+                        "times the floor": us / floor,
+                    }
+                )
+    means = []
+    for cell in CELLS:
+        ratios = [row["times faster"] for row in rows if row["cell"] == cell and row["engine"] == "fused"]
+        means.append(f"{cell} {math.prod(ratios) ** (1 / len(ratios)):.2f}")
+    summary = (
+        f"fused, geometric mean over shapes: {', '.join(means)} times faster than torch.nn; floor at {rate / 1e9:.0f} "
+        f"GFLOP/s; {time.perf_counter() - started:.0f} s"
+    )
+    report("One layer, forward and backward", rows, asked, summary)
+
+
+if __name__ == "__main__":
+    main()
