@@ -42,13 +42,13 @@ def threads_for(parts: Parts) -> contextlib.AbstractContextManager[None]:
 
 
 def callbacks_for(parts: Parts, tracker: ReplicaTracker, folder: Path) -> list[Callback]:
-    """In this order: what decides, what is saved of it, what is asked to stop, what is shown."""
+    """In this order: what decides, what looks on, what is saved of both, what is asked to stop, what is shown."""
     writer = CheckpointWriter(folder, parts.training.checkpoint_every_steps)
     interval = parts.training.validation_interval(parts.datamodule.steps_per_epoch)
     label = f"{parts.model_name} on {parts.content.name}"
     progress = ProgressDisplay(label, parts.total_steps, parts.monitor)
     diagnosis = [parts.diagnosis] if parts.diagnosis else []
-    own = [tracker, writer, Interrupts(writer, interval), StepClock(), progress, *diagnosis]
+    own = [tracker, *diagnosis, writer, Interrupts(writer, interval), StepClock(), progress]
     return [*own, *parts.callbacks]
 
 

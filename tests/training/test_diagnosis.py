@@ -76,7 +76,19 @@ def test_a_replica_of_a_stack_is_looked_at_as_if_it_were_alone(train: Train) -> 
         np.testing.assert_allclose(stacked.take(2, axis), single.take(0, axis), rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize("at", [3, 4, 6])
+def test_a_look_takes_fewer_sequences_where_many_would_not_fit(
+    train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cells.training import diagnosis
+
+    _, three = train(*SHORT, *OFTEN, "diagnostics.sequences=3")
+    monkeypatch.setattr(diagnosis, "MOST_NUMBERS", 3 * 8 * 8)  # three sequences of 8 steps and 8 units
+    _, limited = train(*SHORT, *OFTEN)
+    for name, values in arrays(three).items():
+        np.testing.assert_array_equal(arrays(limited)[name], values, err_msg=name)
+
+
+@pytest.mark.parametrize("at", [3, 5, 6])
 def test_a_resumed_run_leaves_what_an_uninterrupted_one_leaves(
     train: Train, monkeypatch: pytest.MonkeyPatch, at: int
 ) -> None:
@@ -97,6 +109,8 @@ def test_a_resumed_run_leaves_what_an_uninterrupted_one_leaves(
     assert record["status"] == "completed", record["message"]
     for name, values in arrays(whole).items():
         np.testing.assert_array_equal(arrays(folder)[name], values, err_msg=name)
+    validated = read_checkpoint(folder / LAST)["callbacks"]["Diagnosis"]["validated"]
+    assert [step for step, _ in validated] == [6, 12]
     for result in (record, whole_record):
         del result["diagnostics"]["seconds"]
     assert record["diagnostics"] == whole_record["diagnostics"]

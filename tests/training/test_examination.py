@@ -9,6 +9,7 @@ import torch
 from cells.build import build
 from cells.data.datamodule import gather
 from cells.data.sequences import Batch
+from cells.errors import UserError
 from cells.recurrent.elman import ElmanCell
 from cells.training.examination import Findings, examine
 from cells.training.learner import Learner
@@ -97,6 +98,29 @@ def test_a_cell_that_names_no_gates_has_its_blocks_numbered(
     monkeypatch.setattr(ElmanCell, "gates", ())
     radius = examine(learner, batch, False, 0).scalars["spectral_radius/l0/block1"]
     torch.testing.assert_close(radius, torch.full((2,), 0.7))
+
+
+class Doubled(torch.autograd.Function):
+    """Twice its argument, differentiable backwards alone."""
+
+    @staticmethod
+    def forward(ctx: Any, values: torch.Tensor) -> torch.Tensor:
+        return 2 * values
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
+        return 2 * gradient
+
+
+def test_a_step_without_forward_derivative_is_refused_exponents_and_nothing_else(
+    compose_config: Compose, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learner, batch = learner_and_batch(compose_config, "model=elman")
+    step = ElmanCell.step
+    monkeypatch.setattr(ElmanCell, "step", lambda *arguments: {"h": Doubled.apply(step(*arguments)["h"])})
+    assert examine(learner, batch, True, 0).curves["l0/h"].isfinite().all()
+    with pytest.raises(UserError, match=r"cannot differentiate ElmanCell\.step forward .* set it to 0"):
+        examine(learner, batch, False, 1)
 
 
 def test_sequences_of_different_lengths_are_looked_at_within_their_lengths(compose_config: Compose) -> None:

@@ -30,6 +30,9 @@ log = logging.getLogger(__name__)
 
 NAME = "diagnostics.npz"
 
+MOST_NUMBERS = 2**26
+"""Numbers in the hidden states of one look, over replicas, sequences, steps and layers; its graph is ten times as large."""
+
 
 class Diagnosis(Callback):
     """Looks at a network every so many updates, always at the same validation sequences, and sums up at the end.
@@ -38,7 +41,7 @@ class Diagnosis(Callback):
 
     Args:
         every_steps: updates between two looks; the first is before training.
-        sequences: how many sequences of the validation split are looked at.
+        sequences: how many sequences of the validation split are looked at; fewer where that would take gigabytes.
         gates: follow gate values, too.
         lyapunov_exponents: how many of the largest to follow, too.
     """
@@ -200,7 +203,10 @@ def _headlines(scalars: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _first_sequences(content: SequenceData, many: int, learner: Learner) -> Batch:
-    rows = torch.arange(min(many, len(content.val))).unsqueeze(0)
+    network = learner.network
+    numbers = len(learner.seeds) * content.val.inputs.shape[1] * network.output_size * network.num_layers
+    fitting = max(1, MOST_NUMBERS // numbers)
+    rows = torch.arange(min(many, fitting, len(content.val))).unsqueeze(0)
     parameter = next(learner.parameters())
 
     def moved(tensor: Tensor | None) -> Tensor | None:

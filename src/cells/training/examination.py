@@ -16,6 +16,7 @@ from cells.diagnostics.gradient_through_time import (
 from cells.diagnostics.lyapunov import lyapunov_exponents
 from cells.diagnostics.saturation import CLOSED_BELOW, OPEN_ABOVE, SATURATED_ABOVE, gates, histogram, share
 from cells.diagnostics.trajectory import Trajectory
+from cells.errors import UserError
 from cells.recurrent.cell import Cell
 from cells.recurrent.initialization import spectral_radii
 from cells.training.learner import Learner
@@ -116,7 +117,13 @@ def _lyapunov(
     name: str, cell: Cell, trajectory: Trajectory, lengths: Tensor | None, many: int
 ) -> dict[str, Tensor]:
     steps = len(trajectory.before) if lengths is None else int(lengths[:, :LYAPUNOV_SEQUENCES].min())
-    exponents = lyapunov_exponents(cell, trajectory.part(LYAPUNOV_SEQUENCES, steps), many)
+    try:
+        exponents = lyapunov_exponents(cell, trajectory.part(LYAPUNOV_SEQUENCES, steps), many)
+    except (RuntimeError, NotImplementedError) as error:  # as of an autograd.Function without jvp
+        raise UserError(
+            f"diagnostics.lyapunov_exponents={many}: PyTorch cannot differentiate {type(cell).__name__}.step forward "
+            f"({' '.join(str(error).split())[:200]}); set it to 0."
+        ) from error
     return {
         f"lyapunov_exponent/{name}/{place + 1}": values for place, values in enumerate(exponents.unbind(-1))
     }
