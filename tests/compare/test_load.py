@@ -35,6 +35,16 @@ def test_models_are_named_by_what_tells_them_apart(make_run, tmp_path) -> None:
     assert names(comparison) == ["gru", "lstm hidden_size=16", "lstm hidden_size=8"]
 
 
+def test_settings_that_come_with_another_name_the_model_only_if_they_have_to(make_run, tmp_path) -> None:
+    for optimizer, own in (("Adam", {"optimizer.betas": [0.9, 0.999]}), ("SGD", {"optimizer.momentum": 0.0})):
+        make_run("gru", [0.1], settings={"optimizer._target_": f"torch.optim.{optimizer}", **own})
+    (comparison,) = load([tmp_path]).comparisons
+    assert names(comparison) == ["gru Adam", "gru SGD"]
+    make_run("gru", [0.1], settings={"optimizer._target_": "torch.optim.SGD", "optimizer.momentum": 0.9})
+    (comparison,) = load([tmp_path]).comparisons
+    assert names(comparison) == ["gru Adam momentum=null", "gru SGD momentum=0.0", "gru SGD momentum=0.9"]
+
+
 def test_other_data_are_another_comparison_but_another_batch_size_is_not(make_run, tmp_path) -> None:
     make_run("gru", [0.1])
     make_run("gru", [0.1], settings={"data.batch_size": 64})
@@ -92,6 +102,16 @@ def test_what_is_missing_is_said(make_run, tmp_path) -> None:
     make_run("gru", [0.1], data="recall")
     gaps = [gap for comparison in load([tmp_path]).comparisons for gap in comparison.gaps]
     assert gaps == ["lstm on adding lacks seeds 1–2", "No run of lstm on recall has finished"]
+
+
+def test_runs_of_other_sweeps_are_not_missed(make_run, tmp_path) -> None:
+    make_run("gru", [0.1, 0.2], folder="a/gru")
+    make_run("lstm", [0.1], folder="b/lstm")
+    make_run("gru", [0.1], folder="b/gru", data="recall")
+    assert [comparison.gaps for comparison in load([tmp_path / "a", tmp_path / "b"]).comparisons] == [
+        (),
+        ("No run of lstm on recall has finished",),
+    ]
 
 
 def test_missing_seeds_are_told_in_ranges(make_run, tmp_path) -> None:

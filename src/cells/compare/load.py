@@ -181,13 +181,32 @@ def _names(runs: Sequence[Run], group_by: Sequence[str]) -> list[str]:
             )
             for run in runs
         ]
-    distinct: dict[str, list[str]] = {}
+    telling: dict[str, list[str]] = {}
     for model in {run.model for run in runs}:
-        distinct[model] = differing_keys([_training(run) for run in runs if run.model == model])
+        telling[model] = _telling_keys([_training(run) for run in runs if run.model == model])
     return [
-        " ".join([run.model, *(f"{leaf(key)}={spelled(run.config.get(key))}" for key in distinct[run.model])])
+        " ".join([run.model, *(_setting(key, run.config.get(key)) for key in telling[run.model])])
         for run in runs
     ]
+
+
+def _telling_keys(configs: Sequence[Flat]) -> list[str]:
+    """The keys that tell configurations apart, without those that only some of them have if the others suffice."""
+    keys = differing_keys(configs)
+
+    def kinds(chosen: Sequence[str]) -> int:
+        return len({canonical([config.get(key) for key in chosen]) for config in configs})
+
+    for key in [key for key in keys if any(key not in config for config in configs)]:
+        others = [other for other in keys if other != key]
+        if kinds(others) == kinds(keys):
+            keys = others
+    return keys
+
+
+def _setting(key: str, value: Any) -> str:
+    """`lr=0.1`; of a class, its name alone."""
+    return leaf(spelled(value)) if leaf(key) == "_target_" else f"{leaf(key)}={spelled(value)}"
 
 
 def _training(run: Run) -> Flat:
@@ -226,20 +245,43 @@ def _score(replica: Mapping[str, Any], metric: Mapping[str, Any]) -> Score:
 
 
 def _with_gaps(comparisons: Sequence[Comparison]) -> list[Comparison]:
-    """Say where a contestant lacks seeds that another has, or is absent where it stands on other data."""
-    everyone = dict.fromkeys(c.name for comparison in comparisons for c in comparison.contestants)
+    """Say where a model lacks seeds that another has in the same sweep, or is absent from one of the sweep's data."""
+    models: dict[Path, dict[str, None]] = defaultdict(dict)
+    for comparison in comparisons:
+        for run in _runs(comparison):
+            models[run.folder.parent][run.model] = None
     result = []
     for comparison in comparisons:
-        present = {c.name: set(c.costs) for c in comparison.contestants}
+        sweeps = dict.fromkeys(run.folder.parent for run in _runs(comparison))
+        present = {run.model for run in _runs(comparison)}
         gaps = [
-            f"No run of {name} on {comparison.label} has finished" for name in everyone if name not in present
+            f"No run of {model} on {comparison.label} has finished"
+            for model in dict.fromkeys(model for sweep in sweeps for model in models[sweep])
+            if model not in present
         ]
-        for name, seeds in present.items():
-            others = set().union(*(other for key, other in present.items() if key != name))
-            if seeds & others and others - seeds:  # with no seed in common they were never meant to pair
-                gaps.append(f"{name} on {comparison.label} lacks {_ranges(others - seeds)}")
+        for sweep in sweeps:
+            seeds = {c.name: _seeds(c, sweep) for c in comparison.contestants if _seeds(c, sweep)}
+            everyone = set().union(*seeds.values())
+            gaps += [
+                f"{name} on {comparison.label} lacks {_ranges(everyone - own)}"
+                for name, own in seeds.items()
+                if everyone - own and any(own & other for key, other in seeds.items() if key != name)
+            ]  # with no seed in common they were never meant to pair
         result.append(replace(comparison, gaps=tuple(gaps)))
     return result
+
+
+def _runs(comparison: Comparison) -> list[Run]:
+    return [run for contestant in comparison.contestants for run in contestant.runs]
+
+
+def _seeds(contestant: Contestant, sweep: Path) -> set[int]:
+    return {
+        int(replica["seed"])
+        for run in contestant.runs
+        if run.folder.parent == sweep
+        for replica in run.record["replicas"]
+    }
 
 
 def _ranges(seeds: Iterable[int]) -> str:
