@@ -43,8 +43,9 @@ def memory_capacity(r2: Tensor) -> Tensor:
 def still_improving(steps: Sequence[int], scores: Sequence[float]) -> bool:
     """Whether the last fifth of training lowered the best validation score by more than one part in a hundred.
 
-    A horizon measured then is a lower bound: with more training it might be longer.
+    A horizon measured then is a lower bound: with more training it might be longer. So it is where no validation came
+    before the last fifth.
     """
     seen = [(step, score) for step, score in zip(steps, scores, strict=True) if math.isfinite(score)]
     before = [score for step, score in seen if step <= 0.8 * steps[-1]]
-    return bool(before) and min(score for _, score in seen) < 0.99 * min(before)
+    return not before or min(score for _, score in seen) < 0.99 * min(before)
