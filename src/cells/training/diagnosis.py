@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 NAME = "diagnostics.npz"
 
 MOST_NUMBERS = 2**26
-"""Numbers in the hidden states of a look, over replicas, sequences, steps and layers; its graph is 10 times as large."""
+"""Numbers in the hidden states of a look, replicas × sequences × steps × units; its graph is ten times as large."""
 
 
 class Diagnosis(Callback):
