@@ -9,7 +9,7 @@ from torch import Tensor
 
 from cells.errors import UserError, did_you_mean
 from cells.recurrent.cell import Cell, State
-from cells.recurrent.engines import fused, own, reference, torch_kernels
+from cells.recurrent.engines import compiled, fused, own, reference, torch_kernels
 
 
 class Engine(Protocol):
@@ -24,8 +24,15 @@ class Engine(Protocol):
         """Run a cell over whole sequences; every engine returns what `reference.unroll` returns."""
 
 
-ENGINES: dict[str, Engine] = {"own": own, "fused": fused, "torch": torch_kernels, "reference": reference}
-"""Fastest first: `engine=auto` takes the first that does not refuse."""
+ENGINES: dict[str, Engine] = {
+    "own": own,
+    "fused": fused,
+    "torch": torch_kernels,
+    "reference": reference,
+    "compiled": compiled,
+}
+"""Fastest first: `engine=auto` takes the first that does not refuse. None of them asks for the last: it takes its time
+to compile."""
 
 
 def choose(engine: str, cell: Cell, inputs: Tensor | None = None) -> str:

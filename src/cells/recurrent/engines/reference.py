@@ -25,9 +25,14 @@ def unroll(cell: Cell, inputs: Tensor, state: State, lengths: Tensor | None) -> 
     Returns:
         The hidden state after every step, (R, B, T, H), and the final state.
     """
+    return loop(cell, cell.project(inputs), state, lengths)
+
+
+def loop(cell: Cell, projected: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:
+    """The loop itself, over projected inputs (R, B, T, …)."""
     outputs = []
-    for t, projected in enumerate(cell.project(inputs).unbind(dim=2)):
-        new = cell.step(projected, state)
+    for t, step_input in enumerate(projected.unbind(dim=2)):
+        new = cell.step(step_input, state)
         state = new if lengths is None else _hold(state, new, lengths > t)
         outputs.append(state["h"])
     return torch.stack(outputs, dim=2), state

@@ -1,0 +1,54 @@
+"""Any cell, ten steps at a time through `torch.compile`: for small cells of one's own that train for long.
+
+Compiling takes up to a minute for each cell and shape of batch, and PyTorch keeps the result on disk. Steps that are
+left over run through the readable loop. On a CPU it needs a C++ compiler.
+"""
+
+import logging
+import shutil
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cells.recurrent.cell import Cell, State
+from cells.recurrent.engines import reference
+
+log = logging.getLogger(__name__)
+
+STEPS = 10
+"""Steps in a piece that is compiled: long enough to be fused over, short enough to be compiled in seconds."""
+
+
+def refuses(cell: Cell, inputs: Tensor | None = None) -> str | None:
+    """A machine that cannot compile."""
+    on_cpu = inputs is None or inputs.device.type == "cpu"
+    if on_cpu and not any(shutil.which(name) for name in ("c++", "g++", "clang++", "cl")):
+        return "torch.compile needs a C++ compiler, and there is none here"
+    return None
+
+
+def unroll(cell: Cell, inputs: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:
+    """As `reference.unroll`."""
+    projected = cell.project(inputs)
+    steps = projected.shape[2]
+    whole = steps - steps % STEPS
+    pieces, outputs = _compiled(), []
+    for first in range(0, whole, STEPS):
+        left = None if lengths is None else lengths - first
+        output, state = pieces(cell, projected[:, :, first : first + STEPS], state, left)
+        outputs.append(output)
+    if whole < steps:
+        output, state = reference.loop(
+            cell, projected[:, :, whole:], state, None if lengths is None else lengths - whole
+        )
+        outputs.append(output)
+    return torch.cat(outputs, dim=2), state
+
+
+@cache
+def _compiled() -> Callable[..., Any]:
+    log.info("engine=compiled: compiling %d steps of the cell, which takes a while the first time", STEPS)
+    return torch.compile(reference.loop, dynamic=False)
