@@ -22,6 +22,7 @@ SMALL = (
     "trainer.max_steps=4",
     "trainer.val_every_steps=2",
     "logger=csv",
+    "diagnostics=none",
 )
 """A training of milliseconds."""
 
