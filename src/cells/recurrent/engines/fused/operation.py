@@ -128,7 +128,7 @@ class _Sweep(torch.autograd.Function):
         before = (
             x,
             x_replica,
-            _transposed_panels(weight_ih, hidden, width),
+            empty if d_x is None else _transposed_panels(weight_ih, hidden, width),
             _transposed_panels(weight_hh, hidden, width),
         )
         after = (width, h, c, kept, lengths, empty if d_outputs is None else _numpy(d_outputs).reshape(-1))
@@ -137,7 +137,6 @@ class _Sweep(torch.autograd.Function):
             d_ih.reshape(-1),
             d_hh.reshape(-1),
             d_bias.reshape(-1),
-            empty,
         )
 
         def block(replica: int, number: int, first: int, rows: int) -> None:
@@ -247,10 +246,12 @@ def _transposed_panels(weight: Tensor, hidden: int, width: int) -> Array:
 
 def _in_panels(matrices: Array, width: int) -> Array:
     replicas, count, rows, columns = matrices.shape
-    missing = -columns % width
-    if missing:
-        matrices = np.pad(matrices, ((0, 0), (0, 0), (0, 0), (0, missing)))
-    split = matrices.reshape(replicas, count, rows, -1, width)
+    panels = -(-columns // width)
+    if columns < panels * width:
+        filled = np.zeros((replicas, count, rows, panels * width), matrices.dtype)
+        filled[..., :columns] = matrices
+        matrices = filled
+    split = matrices.reshape(replicas, count, rows, panels, width)
     return np.ascontiguousarray(split.transpose(0, 1, 3, 2, 4)).reshape(-1)
 
 

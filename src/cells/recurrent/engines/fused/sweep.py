@@ -109,7 +109,7 @@ def forward(
 @njit(**COMPILE)
 def backward(
     kind, size, replica, first, rows, block, blocks, x, x_replica, weight_ih, weight_hh, width, h, c, gates, lengths,
-    d_outputs, dh, dc, dx, d_ih, d_hh, d_bias, adjoint,
+    d_outputs, dh, dc, dx, d_ih, d_hh, d_bias,
 ):  # fmt: skip
     """Carry dh and dc (rows, S), the adjoints of the final state, back to those of the initial one.
 
@@ -121,7 +121,6 @@ def backward(
         d_outputs: (R, B, T, H), or empty if no loss reads the outputs.
         dx: (R, B, T, F) to fill, or empty if nobody wants it.
         d_ih, d_hh, d_bias: zeros (R, blocks, F, gates, S), (R, blocks, H, gates, S), (R, blocks, P, S), filled.
-        adjoint: (R, T, B, H) to fill with ∂E/∂h_t, or empty.
     """
     batch, steps, features, hidden, padded, planes = size
     count = 3 if kind == g.GRU else planes
@@ -146,9 +145,6 @@ def backward(
                 source = ((replica * batch + first + row) * steps + t) * hidden
                 for j in range(hidden):
                     dh[mine + j] += d_outputs[source + j]
-            if adjoint.size:
-                target = ((replica * steps + t) * batch + first + row) * hidden
-                adjoint[target : target + hidden] = dh[mine : mine + hidden]
         if lengths.size:  # padding has held the state: adjoints pass it by
             held[0], held[1] = 0, 0
             for row in range(rows):
