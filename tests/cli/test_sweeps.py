@@ -100,6 +100,17 @@ def test_an_experiment_that_is_a_sweep_needs_no_flag(program: Program, tmp_path:
     assert records(tmp_path).keys() == {"elman", "lstm", "gru"}
 
 
+def test_a_setting_of_a_swept_group_is_set_job_by_job(program: Program, tmp_path: Path) -> None:
+    sizes = [setting for setting in SMALL if setting not in ("data=adding", "data.length=5")]
+    answer = program("-m", "data=parity,adding", "data.length=6", *sizes, "output_dir=two")
+    assert answer.code == 0, answer.err
+    found = [json.loads(path.read_text()) for path in (tmp_path / "two").rglob("record.json")]
+    assert {(record["data"]["name"], record["config"]["data"]["length"]) for record in found} == {
+        ("parity", 6),
+        ("adding", 6),
+    }
+
+
 def test_a_failing_job_does_not_take_the_rest_and_is_listed_with_its_log(
     program: Program, helpers: Path
 ) -> None:
