@@ -2,6 +2,7 @@
 
 import atexit
 import contextlib
+import re
 import shutil
 import sys
 import tempfile
@@ -97,7 +98,8 @@ def _sweep_folder(config: DictConfig, jobs: dict[str, dict[str, Any]]) -> Path:
         make_folder(folder)
         return folder
     root = Path(config.output_dir)
-    name = slug(override for override in config.hydra.overrides.task if not override.startswith(_UNNAMED))
+    said = [override for override in config.hydra.overrides.task if not override.startswith(_UNNAMED)]
+    name = slug(re.sub(r"=choice\(([^,]*)\)$", r"=\1", override) for override in said)
     if any(plain["resume"] for plain in jobs.values()):
         for earlier in claimed(root, name):
             ours = all(
