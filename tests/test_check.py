@@ -55,7 +55,7 @@ def test_a_sound_cell_is_told_so_and_how_to_train_it(my_cells, capsys):
     assert main(["my_cells.Leaky", "--set", "target=x", "--set", "alpha=0.25", "--hidden-size", "3"]) == 0
     printed = capsys.readouterr().out
     assert "my_cells.Leaky passes all 12 checks." in printed
-    assert "python train.py model=my_cells.Leaky model.cell.target=x model.cell.alpha=0.25" in printed
+    assert "cells-train model=my_cells.Leaky model.cell.target=x model.cell.alpha=0.25" in printed
 
 
 def test_a_plain_module_goes_through_the_adapter(my_cells, capsys):

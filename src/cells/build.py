@@ -31,8 +31,9 @@ REPLACED_CALLBACKS = {
     "EarlyStopping": "trainer.patience stops each replica by itself",
     "ModelCheckpoint": "the best weights of each replica are kept anyway, and trainer.checkpoint_every_steps sets "
     "how often the whole training is saved",
+    "GradientAccumulationScheduler": "data.batch_size sets how many sequences make an update",
 }
-"""Lightning callbacks that would see a stack of replicas as one model."""
+"""Lightning callbacks that would see a stack of replicas as one model, or change what a step is."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,7 @@ def build(config: Mapping[str, Any]) -> Parts:
         gradient_clip_norm=training.gradient_clip_norm,
         log_every_steps=training.log_every_steps,
     )
+    _try_cell(learner, settings, content)
     _try_optimizer(learner, settings)
     if settings.ckpt_path is not None:
         _check_checkpoint(Path(settings.ckpt_path), learner, total_steps)
@@ -146,7 +148,9 @@ def _first_rows(content: SequenceData, rows: int) -> SequenceData:
         first(train.scale),
         None if train.positions is None else train.positions[:rows],
     )
-    return replace(content, train=few, val=few, test=few, note=f"trained and tested on {len(few)} sequences")
+    # The baselines were measured on the whole test split, and say nothing about these few.
+    note = f"trained and tested on the same {len(few)} sequences: a look at whether it learns at all, and no result"
+    return replace(content, train=few, val=few, test=few, baselines={}, chance=None, note=note)
 
 
 def _optimizer(settings: Settings) -> Callable[..., Any]:
@@ -177,6 +181,22 @@ def _scheduler(settings: Settings) -> Callable[..., Any] | None:
     return made
 
 
+def _try_cell(learner: Learner, settings: Settings, content: SequenceData) -> None:
+    """Two steps of two sequences, so that a user's cell that cannot step is told of before anything is trained."""
+    if learner.flattens_window:
+        return
+    few = content.train.inputs[:2, :2].expand(len(settings.seeds), -1, -1, -1)
+    try:
+        with torch.no_grad():
+            learner.network(few)
+    except Exception as error:  # a user's code may raise anything
+        target = settings.model["cell"]["_target_"]
+        raise UserError(
+            f"model.cell ({target}): its first step fails with {type(error).__name__}: {error}; python -m cells.check "
+            "with the class's path tells what it has to return."
+        ) from error
+
+
 def _try_optimizer(learner: Learner, settings: Settings) -> None:
     try:
         learner.configure_optimizers()
@@ -192,7 +212,7 @@ def _callbacks(settings: Settings) -> list[Callback]:
         for kind in type(callback).__mro__:
             if kind.__name__ in REPLACED_CALLBACKS:
                 raise UserError(
-                    f"{where}: {kind.__name__} would decide for all replicas at once; leave it out: "
+                    f"{where}: {kind.__name__} does not go with replicas that train side by side; leave it out: "
                     f"{REPLACED_CALLBACKS[kind.__name__]}."
                 )
         callbacks.append(callback)
@@ -201,6 +221,10 @@ def _callbacks(settings: Settings) -> list[Callback]:
 
 def _check_checkpoint(path: Path, learner: Learner, total_steps: int) -> None:
     checkpoint = read_checkpoint(path)
+    if not {"loops", "callbacks", "optimizer_states", "seeds", "optimizer"} <= checkpoint.keys():
+        raise UserError(
+            f"ckpt_path={path}: it holds weights only, not a training to go on with; use …/last.ckpt."
+        )
     ours, theirs = learner.state_dict(), checkpoint["state_dict"]
     for name in ours.keys() | theirs.keys():
         mine, given = (tuple(state[name].shape) if name in state else "absent" for state in (ours, theirs))
@@ -209,14 +233,20 @@ def _check_checkpoint(path: Path, learner: Learner, total_steps: int) -> None:
                 f"ckpt_path={path}: it holds another model or another number of seeds ({name} is {given} there and "
                 f"{mine} here); give it the configuration that it was trained with."
             )
-    step = checkpoint.get("global_step", 0)
+    optimizer = type(learner.configure_optimizers()["optimizer"]).__name__
+    for name, mine, given in (
+        ("seeds", list(learner.seeds), checkpoint["seeds"]),
+        ("optimizer", optimizer, checkpoint["optimizer"]),
+    ):
+        if mine != given:
+            raise UserError(
+                f"ckpt_path={path}: it was trained with {name} {given}, and here they are {mine}; give it the "
+                "configuration that it was trained with."
+            )
+    step = checkpoint["global_step"]
     if step >= total_steps:
         raise UserError(
             f"ckpt_path={path}: it stands at update {step} already; set trainer.max_steps above that to go on."
-        )
-    if "loops" not in checkpoint:
-        raise UserError(
-            f"ckpt_path={path}: it holds weights only, not a training to go on with; use …/last.ckpt."
         )
 
 

@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     passed = report(options.path, check_cell(make_cell, options.hidden_size))
     if passed:
         overrides = "".join(f" model.cell.{setting}" for setting in options.set)
-        print(f"Train it with: python train.py model={options.path}{overrides}")
+        print(f"Train it with: cells-train model={options.path}{overrides}")
     return 0 if passed else 1
 
 

@@ -3,9 +3,11 @@
 import contextlib
 import logging
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import torch
 from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.strategies import DDPStrategy
 
@@ -18,6 +20,10 @@ from cells.training.logger import ReplicaLogger
 from cells.training.objective import baseline_loss
 from cells.training.progress import ProgressDisplay
 from cells.training.replicas import DIVERGED_AT, ReplicaTracker
+
+SMALL_STATE = 20_000
+"""Numbers in a step's hidden states (replicas × batch × hidden size) below which two threads gain at most a tenth on an
+idle machine, and on a busy one cost ten times as much, for they wait for each other actively."""
 
 PRECISIONS = {32: "32-true", 64: "64-true", "bf16": "bf16-mixed"}
 
@@ -35,10 +41,25 @@ def quiet_lightning() -> None:
 
 
 def threads_for(parts: Parts) -> contextlib.AbstractContextManager[None]:
-    """To be entered while training: an engine of our own shares out the cores by itself."""
-    if parts.learner.network.engine_name == "fused":
+    """To be entered while training: it leaves PyTorch's operations as many threads as do them good."""
+    network = parts.learner.network
+    if network.engine_name == "fused":
         return fused.alone_on_the_cores()
+    state = network.replicas * parts.datamodule.batch_size * parts.learner.hidden_size
+    if parts.training.accelerator == "cpu" and state < SMALL_STATE:
+        return one_thread()
     return contextlib.nullcontext()
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """While entered, PyTorch's operations keep to one thread."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def callbacks_for(parts: Parts, tracker: ReplicaTracker, folder: Path) -> list[Callback]:

@@ -158,3 +158,16 @@ def test_trust_that_is_given_as_well_is_kept(program: Program, own: Path) -> Non
     )
     assert answer.code == 0, answer.err
     assert records(own)["own_cells.Leaky"]["config"]["trusted_modules"] == ["own_cells", "other"]
+
+
+def test_a_cell_whose_step_fails_is_refused_before_anything_is_trained(
+    program: Program, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from cells.recurrent.elman import ElmanCell\n\n\nclass Bare(ElmanCell):\n"
+        "    def step(self, projected, state):\n        return projected\n"
+    )
+    answer = program("model=mine.Bare", *SMALL)
+    assert answer.code == 2
+    assert answer.err.startswith("model.cell (mine.Bare): its first step fails with ")
+    assert not (tmp_path / "outputs").exists()

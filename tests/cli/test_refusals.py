@@ -109,7 +109,7 @@ FOREIGN = [
     ("optimizer._target_=torch.optim.LBFGS", "may mix numbers of different replicas"),
     (
         "+callbacks.stop._target_=pytorch_lightning.callbacks.EarlyStopping +callbacks.stop.monitor=val/mse",
-        "EarlyStopping would decide for all replicas at once; leave it out: trainer.patience",
+        "EarlyStopping does not go with replicas that train side by side; leave it out: trainer.patience",
     ),
     (
         "+callbacks.best._target_=pytorch_lightning.callbacks.ModelCheckpoint",

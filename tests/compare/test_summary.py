@@ -21,7 +21,7 @@ def text_of(console: Console) -> str:
 def test_a_run_stands_beside_its_baselines(make_run, console) -> None:
     folder = make_run("gru", [0.1, 0.2])
     assert show_run(folder, read_record(folder), console) == "completed"
-    assert "gru beats the training mean (test mse 0.15, mean over 2 seeds)." in text_of(console)
+    assert "gru beats the training mean (test mse 0.15, median of 2 seeds)." in text_of(console)
 
 
 def test_a_sweep_ends_with_a_verdict_and_where_the_report_is(make_run, tmp_path, console) -> None:

@@ -19,7 +19,7 @@ Which recurrent cell should I use on my sequence problem, how sure am I, and why
 
   python train.py model=lstm                                    one run
   python train.py model=gru data=adding data.length=50 seeds=5  five replicas side by side
-  python train.py -m model=elman,lstm,gru data=adding seeds=3   a sweep: one run for each model
+  python train.py -m model=elman,lstm,gru data=adding seeds=5   a comparison, with a verdict
   python train.py model=my_cells.MyCell                         your own cell
   python train.py data=csv data.path=my.csv data.target=y       your own data
   python train.py experiment=first_comparison                   a prepared experiment

@@ -1,5 +1,6 @@
 """From the command line through Hydra to the task function, and back to an exit code."""
 
+import logging
 import os
 import sys
 from pathlib import Path
@@ -18,6 +19,8 @@ from cells.cli.gate import Refused
 from cells.cli.own_cells import offer_own_cells
 from cells.errors import UserError
 from cells.folders import slug
+
+log = logging.getLogger(__name__)
 
 OmegaConf.register_new_resolver("cells.slug", lambda text: slug([text]), replace=True)
 
@@ -63,6 +66,8 @@ def run_task(config: DictConfig) -> dict[str, Any]:
         return {"status": "completed", "folder": str(folder)}
     alone = job.mode is None or job.mode.name == "RUN"
     overrides = list(job.overrides.task)
+    if not alone:
+        log.info("job %d: %s", job.job.num + 1, folder.name)
     if alone or plain["isolation"] == "none" or not isolation.available() or started_by_a_launcher():
         from cells.run import execute
 

@@ -17,6 +17,10 @@ from cells.record import (
 
 FINISHED = ("completed", "diverged")
 
+WORTHWHILE = 0.02
+"""A lead over a baseline below this share of the way to a perfect score does not count: the mean of a test set of
+1,000 sequences errs by as much."""
+
 Flat = dict[str, Any]
 
 
@@ -35,6 +39,13 @@ class Run:
     @property
     def data(self) -> str:
         return str(self.record["data"]["name"])
+
+
+def beats(score: float, baseline: float, goal: str) -> bool:
+    """Whether a score leads a baseline by what is worthwhile."""
+    way = baseline if goal == "min" else 1.0 - baseline
+    lead = baseline - score if goal == "min" else score - baseline
+    return lead >= WORTHWHILE * way and lead > 0
 
 
 def read_runs(

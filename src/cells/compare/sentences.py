@@ -6,11 +6,7 @@ from collections.abc import Sequence
 
 from cells.compare.judge import MOST_SEEDS, WORTH_CHASING, Judgement, Pair, Row
 from cells.compare.load import EXACT_CHANCE
-from cells.compare.records import listed
-
-WORTHWHILE = 0.02
-"""A lead over a baseline below this share of the way to a perfect score does not count: the mean of a test set of
-1,000 sequences errs by as much."""
+from cells.compare.records import beats, listed
 
 IGNORANT = ("training mean", "majority class", "chance", EXACT_CHANCE)
 """Baselines that look at no input. Who does not beat them has learnt nothing."""
@@ -166,10 +162,10 @@ def _scored(judgement: Judgement) -> dict[str, float]:
 
 def _beats_none(judgement: Judgement, baselines: Sequence[str]) -> bool:
     """Whether every one of these baselines holds out: no model's median leads it by what is worthwhile."""
-    scores = [judgement.sign * judgement.comparison.baselines[name] for name in baselines]
-    perfect = 0.0 if judgement.sign > 0 else -1.0
     best = min((_median_cost(row) for row in judgement.rows), default=math.inf)
-    return bool(scores) and all(best > score - WORTHWHILE * (score - perfect) for score in scores)
+    goal = "min" if judgement.sign > 0 else "max"
+    scores = [judgement.comparison.baselines[name] for name in baselines]
+    return bool(scores) and not any(beats(judgement.sign * best, score, goal) for score in scores)
 
 
 def _median_cost(row: Row) -> float:

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from cells.compare.records import FINISHED, listed
+from cells.compare.records import FINISHED, beats, listed
 from cells.compare.render.console import show
 from cells.compare.report import conclude, write
 from cells.errors import UserError
@@ -43,8 +43,8 @@ def show_run(folder: Path, record: dict[str, Any], console: Console | None = Non
         console.print(f"[bold]{record['status']}[/bold]: {escape(record['message'])}", soft_wrap=True)
         if record["status"] == "interrupted":
             console.print(HOW_TO_RESUME)
-    console.print(f"record      {folder / RECORD_NAME}", soft_wrap=True, highlight=False)
-    console.print(f"look closer tensorboard --logdir {folder}", soft_wrap=True, highlight=False)
+    console.print(f"record      {folder / RECORD_NAME}", soft_wrap=True, highlight=False, markup=False)
+    console.print(f"look closer tensorboard --logdir {folder}", soft_wrap=True, highlight=False, markup=False)
     return str(record["status"])
 
 
@@ -69,12 +69,16 @@ def show_sweep(folder: Path, jobs: Sequence[str], console: Console | None = None
     for (name, record), status in zip(records.items(), statuses, strict=True):
         if status not in FINISHED:
             message = escape(record["message"]) if record and record["message"] else absent
-            console.print(f"[bold red]{status}[/bold red] {name}: {message}", soft_wrap=True, highlight=False)
-            console.print(f"  log: {folder / name / 'train.log'}", soft_wrap=True, highlight=False)
+            console.print(
+                f"[bold red]{status}[/bold red] {escape(name)}: {message}", soft_wrap=True, highlight=False
+            )
+            console.print(
+                f"  log: {folder / name / 'train.log'}", soft_wrap=True, highlight=False, markup=False
+            )
     if "interrupted" in statuses:
         console.print(HOW_TO_RESUME)
-    console.print(f"records     {folder}/*/{RECORD_NAME}", soft_wrap=True, highlight=False)
-    console.print(f"look closer tensorboard --logdir {folder}", soft_wrap=True, highlight=False)
+    console.print(f"records     {folder}/*/{RECORD_NAME}", soft_wrap=True, highlight=False, markup=False)
+    console.print(f"look closer tensorboard --logdir {folder}", soft_wrap=True, highlight=False, markup=False)
     return statuses
 
 
@@ -83,7 +87,7 @@ def _conclude(folder: Path, jobs: Sequence[Path], console: Console) -> None:
     try:
         report = conclude([folder], folder, only=jobs)
         show(report.judgements, report.suite, (), console)
-        console.print(f"report      {write(report, folder)}", soft_wrap=True, highlight=False)
+        console.print(f"report      {write(report, folder)}", soft_wrap=True, highlight=False, markup=False)
     except UserError as error:
         console.print(Text(f"no verdict: {error}", style="red"), soft_wrap=True)
 
@@ -94,22 +98,21 @@ def verdict(record: dict[str, Any]) -> str:
     model = record["model"]["name"]
     if not scores:
         return f"No replica of {model} has weights that could be tested."
-    ours = statistics.fmean(scores)
+    ours = statistics.median(scores)
     baselines = {
         name: values[metric] for name, values in record["data"]["baselines"].items() if metric in values
     }
     seeds = f"{len(scores)} seed{'s' if len(scores) > 1 else ''}"
     if not baselines:
         return f"{model}: test {metric} {ours:.4g} ({seeds})."
-    minimise = record["metric"]["goal"] == "min"
-    beaten = [name for name, value in baselines.items() if (ours < value if minimise else ours > value)]
+    beaten = [name for name, value in baselines.items() if beats(ours, value, record["metric"]["goal"])]
     unbeaten = [name for name in baselines if name not in beaten]
     parts = []
     if beaten:
         parts.append(f"beats {listed([_named(name) for name in beaten])}")
     if unbeaten:
         parts.append(f"does not beat {listed([_named(name) for name in unbeaten])}")
-    return f"{model} {', and '.join(parts)} (test {metric} {ours:.4g}, mean over {seeds})."
+    return f"{model} {', and '.join(parts)} (test {metric} {ours:.4g}, median of {seeds})."
 
 
 def test_scores(record: dict[str, Any], metric: str) -> list[float]:

@@ -28,12 +28,10 @@ class ProgressDisplay(Callback):
         self._bar: Progress | None = None
         self._task: TaskID | None = None
         self._validation = ""
-        self._shown_at = self._started_at = 0.0
-        self._first_step = 0
+        self._shown_at, self._shown_step = 0.0, 0
 
     def on_train_start(self, trainer: Trainer, learner: Learner) -> None:  # type: ignore[override]
-        self._shown_at = self._started_at = time.monotonic()
-        self._first_step = trainer.global_step
+        self._shown_at, self._shown_step = time.monotonic(), trainer.global_step
         console = Console(file=sys.stderr)
         if trainer.is_global_zero and console.is_terminal:
             self._bar = Progress(
@@ -48,7 +46,7 @@ class ProgressDisplay(Callback):
             )
             self._bar.start()
             self._task = self._bar.add_task(
-                self._label, total=self._total_steps, completed=self._first_step, figures=""
+                self._label, total=self._total_steps, completed=self._shown_step, figures=""
             )
 
     def on_train_batch_end(  # type: ignore[override]
@@ -57,8 +55,9 @@ class ProgressDisplay(Callback):
         now = time.monotonic()
         interval = REFRESH_SECONDS if self._bar else PLAIN_LINE_SECONDS
         if now - self._shown_at >= interval:
-            self._shown_at = now
-            self._show(trainer, learner, outputs)
+            rate = (trainer.global_step - self._shown_step) / (now - self._shown_at)
+            self._shown_at, self._shown_step = now, trainer.global_step
+            self._show(trainer, learner, outputs, rate)
 
     def on_validation_end(self, trainer: Trainer, learner: Learner) -> None:  # type: ignore[override]
         values = learner.validation_scores[self._monitor]
@@ -70,11 +69,10 @@ class ProgressDisplay(Callback):
     def on_exception(self, trainer: Trainer, pl_module: Any, exception: BaseException) -> None:
         self._close()
 
-    def _show(self, trainer: Trainer, learner: Learner, outputs: Any) -> None:
+    def _show(self, trainer: Trainer, learner: Learner, outputs: Any, rate: float) -> None:
         if not trainer.is_global_zero:
             return
         step = trainer.global_step
-        rate = (step - self._first_step) / max(1e-9, self._shown_at - self._started_at)
         loss = float(outputs["loss"]) / len(learner.seeds) / trainer.world_size
         figures = "  ".join(
             part for part in (f"loss {loss:.4g}", self._validation, f"{rate:.0f} steps/s") if part

@@ -82,7 +82,13 @@ def _section(judgement: Judgement, drawings: Sequence[Drawing]) -> Iterable[str]
         run.record["data"].get("note") or "" for row in judgement.rows for run in row.contestant.runs
     )
     yield _note(
-        " ".join(["Scores are over finished runs; diverged runs count as last in every test.", *notes])
+        " ".join(
+            [
+                "Scores are over finished runs; diverged runs count as last in every test. A model beats a baseline "
+                "if its median leads it by 2 % of the way to a perfect score.",
+                *notes,
+            ]
+        )
     )
     if judgement.pairs:
         yield _table(tables.pairs(judgement))
