@@ -34,6 +34,8 @@ def main() -> int:
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())  # a user's own module stands beside where the program is called
 
-    from cells.cli.hydra_entry import call_hydra
-
+    try:
+        from cells.cli.hydra_entry import call_hydra
+    except KeyboardInterrupt:  # while Hydra was still being imported
+        return EXIT_INTERRUPTED
     return call_hydra(arguments)

@@ -19,6 +19,7 @@ from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
+from rich.console import Console
 
 from cells.cli import outcome
 from cells.cli.complaints import one_sentence
@@ -40,7 +41,7 @@ class Gate(Callback):
     """Refuses before anything is trained or written, and names the folders."""
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
-        with _firmly():
+        with _firmly(), _shown_as_busy():
             plain = _checked(config)
             if plain["resume"]:
                 _refuse_started_elsewhere(
@@ -51,7 +52,7 @@ class Gate(Callback):
                 config.hydra.run.dir = str(folder)
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        with _firmly():
+        with _firmly(), _shown_as_busy():
             if config.isolation != "none":
                 start_server()
             _name_jobs_by_what_is_swept(config)
@@ -119,6 +120,12 @@ def _quoted(text: str) -> str:
 
 _UNNAMED = ("resume=", "output_dir=", "trusted_modules=")
 """Overrides that do not belong in a folder's name."""
+
+
+def _shown_as_busy() -> contextlib.AbstractContextManager[Any]:
+    """Importing PyTorch and reading the data take seconds, in which a terminal is not to stay empty."""
+    console = Console(stderr=True)
+    return console.status("loading and checking …") if console.is_terminal else contextlib.nullcontext()
 
 
 @contextlib.contextmanager
