@@ -22,6 +22,17 @@ def test_seeds_that_mean_nothing_are_refused(spelling: object) -> None:
         parse_seeds(spelling)
 
 
+@pytest.mark.parametrize("spelling", [10_001, 10**23, "0:10001", "0:1000000000", [*range(10_001)]])
+def test_more_seeds_than_one_run_takes_are_refused_before_they_are_listed(spelling: object) -> None:
+    with pytest.raises(UserError, match="more than the 10000 one run takes"):
+        parse_seeds(spelling)
+
+
+def test_digits_of_other_scripts_make_no_range_of_seeds() -> None:
+    with pytest.raises(UserError, match="seeds=²:³: not a number of seeds"):
+        parse_seeds("²:³")
+
+
 def test_an_unknown_key_is_refused_with_the_nearest_valid_one() -> None:
     config = SECTIONS | {"model": {"_target_": "cells.x", "hidden_size": 3}, "hidden_size": 4}
     with pytest.raises(UserError, match=r"hidden_size: no such setting; did you mean 'model.hidden_size'"):

@@ -1,6 +1,7 @@
 """The top level of the configuration: its keys, their types, and the spellings of `seeds`."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
@@ -57,26 +58,22 @@ def parse_seeds(value: Any) -> tuple[int, ...]:
         UserError: no such spelling, no seed at all, a negative seed, or one seed twice.
     """
     spellings = "write seeds=10 for 0…9, seeds=3:7 for 3…6 or seeds=[3,7]"
-    seeds: list[int]
+    seeds: Sequence[int]  # ranges stay ranges: a list of a thousand million seeds fits no memory
     if isinstance(value, int) and not isinstance(value, bool):
-        seeds = list(range(value))
-    elif (
-        isinstance(value, str) and value.count(":") == 1 and all(part.isdigit() for part in value.split(":"))
-    ):
+        seeds = range(value)
+    elif isinstance(value, str) and re.fullmatch("[0-9]{1,18}:[0-9]{1,18}", value):
         first, end = map(int, value.split(":"))
-        seeds = list(range(first, end))
+        seeds = range(first, end)
     elif isinstance(value, (list, tuple)) and all(
         isinstance(s, int) and not isinstance(s, bool) for s in value
     ):
-        seeds = list(value)
+        seeds = value
     else:
         raise UserError(f"seeds={value}: not a number of seeds; {spellings}.")
     if not seeds:
         raise UserError(f"seeds={value}: that is no seed at all; {spellings}.")
-    if len(seeds) > MOST_REPLICAS:
-        raise UserError(
-            f"seeds={value}: {len(seeds)} replicas are more than the {MOST_REPLICAS} one run takes."
-        )
+    if seeds[MOST_REPLICAS:]:
+        raise UserError(f"seeds={value}: that is more than the {MOST_REPLICAS} one run takes; {spellings}.")
     if min(seeds) < 0:
         raise UserError(f"seeds={value}: a seed cannot be negative; {spellings}.")
     twice = sorted({seed for seed in seeds if seeds.count(seed) > 1}) if len(set(seeds)) < len(seeds) else []

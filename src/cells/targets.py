@@ -8,6 +8,7 @@ pydantic), so that a mistake is told in one sentence before anything is trained.
 import functools
 import importlib
 import inspect
+import math
 import traceback
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -28,15 +29,22 @@ PLAINER = {
 }
 """What pydantic says in Python's terms, said in the command line's."""
 
+LARGEST_INTEGER = 2**32 - 1
+"""No setting counts further; beyond 64 bits an integer fits no tensor, and between the two no memory."""
+
 _ANY_TYPE = ConfigDict(arbitrary_types_allowed=True)
 
 
-def locate(target: str, where: str, trusted: Sequence[str] = ()) -> Callable[..., Any]:
+def locate(target: Any, where: str, trusted: Sequence[str] = ()) -> Callable[..., Any]:
     """The class or function that a dotted path names.
 
     Raises:
-        UserError: the path leads outside the allowed and trusted modules, or nowhere.
+        UserError: it is no path, or leads outside the allowed and trusted modules, or nowhere.
     """
+    if not isinstance(target, str):
+        raise UserError(
+            f"{where}._target_={target}: the dotted path of a class is needed, such as torch.optim.Adam."
+        )
     allowed = (*ALLOWED_MODULES, *trusted)
     if not any(target == module or target.startswith(module + ".") for module in allowed):
         root = target.partition(".")[0]
@@ -90,7 +98,9 @@ def instantiate(section: Mapping[str, Any], where: str, trusted: Sequence[str] =
     Raises:
         UserError: unknown key, wrong type, value out of range, or a target that is not allowed.
     """
-    target = locate(section["_target_"], where, trusted)
+    if not isinstance(section, Mapping):
+        raise UserError(f"{where}={section}: a section is needed, whose _target_ names a class.")
+    target = locate(section.get("_target_"), where, trusted)
     given: dict[str, Any] = {}
     for key, value in section.items():
         if key in ("_target_", "_partial_"):
@@ -103,7 +113,7 @@ def instantiate(section: Mapping[str, Any], where: str, trusted: Sequence[str] =
         return functools.partial(target, **arguments)
     try:
         return target(**arguments)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, ArithmeticError) as error:
         raise UserError(f"{where}: {_one_line(error)} ({section['_target_']})") from error
 
 
@@ -115,7 +125,11 @@ def checked(
     Raises:
         UserError: unknown key, wrong type or value out of range.
     """
-    parameters = inspect.signature(target).parameters
+    try:
+        parameters = inspect.signature(target).parameters
+    except ValueError as error:  # many classes written in C, and exceptions, do not tell
+        name = getattr(target, "__name__", target)
+        raise UserError(f"{where}._target_: {name} does not tell what settings it takes.") from error
     open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
     valid = [name for name in parameters if name not in reserved and name != "self"]
     hints = _annotations(target)
@@ -125,6 +139,7 @@ def checked(
         if key not in valid and not (open_ended and key not in reserved):
             raise UserError(f"{place}: no such setting; {did_you_mean(key, valid)}")
         result[key] = _converted(value, hints[key], place) if key in hints else value
+        _refuse_unusable_numbers(result[key], place)
     return result
 
 
@@ -142,11 +157,28 @@ def _converted(value: Any, annotation: Any, where: str) -> Any:
     except PydanticUserError:  # a dataclass or model brings its own configuration
         adapter = TypeAdapter(annotation)
     try:
-        return adapter.validate_python(value)
+        converted = adapter.validate_python(value)
     except ValidationError as error:
         first = error.errors()[0]
         message = PLAINER.get(first["type"], first["msg"])
         raise UserError(f"{where}={value}: {message[0].lower()}{message[1:]}.") from error
+    if isinstance(value, bool) and type(converted) in (int, float):  # pydantic takes true for 1
+        raise UserError(f"{where}={str(value).lower()}: a number is needed.")
+    return converted
+
+
+def _refuse_unusable_numbers(value: Any, where: str) -> None:
+    """Settings are finite, wherever they stand: NaN passes every range check, and infinity most of them."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            _refuse_unusable_numbers(inner, f"{where}.{key}")
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            _refuse_unusable_numbers(inner, where)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"{where}={value}: a finite number is needed.")
+    elif isinstance(value, int) and abs(value) > LARGEST_INTEGER:
+        raise UserError(f"{where}={value}: too large; integers go up to {LARGEST_INTEGER}.")
 
 
 def _one_line(error: Exception) -> str:

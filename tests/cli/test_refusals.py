@@ -45,6 +45,8 @@ TYPES = [
     ("optimizer.betas=3", "optimizer.betas=3: a list is needed, written [a,b]"),
     ("optimizer.betas=[0.9]", "optimizer.betas=[0.9]: too few values"),
     ("trusted_modules=my_cells", "trusted_modules=my_cells: a list is needed"),
+    ("model.hidden_size=true", "model.hidden_size=true: a number is needed"),
+    ("optimizer.lr=true", "optimizer.lr=true: a number is needed"),
     ("trainer.deterministic=maybe", "trainer.deterministic=maybe: input should be a valid boolean"),
     ("resume=perhaps", "resume=perhaps: input should be a valid boolean"),
     ("trainer.precision=16", "trainer.precision=16: input should be 32, 64 or 'bf16'"),
@@ -75,6 +77,18 @@ RANGES = [
     ("data.length=0", "data.length=0"),
     ("data.batch_size=0", "data.batch_size=0: input should be greater than 0"),
     ("data.seed=-1", "data.seed=-1: input should be greater than or equal to 0"),
+    ("optimizer.lr=inf", "optimizer.lr=inf: a finite number is needed"),
+    ("optimizer.lr=nan", "optimizer.lr=nan: a finite number is needed"),
+    ("optimizer.eps=inf", "optimizer.eps=inf: a finite number is needed"),
+    ("optimizer.betas=[0.9,nan]", "optimizer.betas=nan: a finite number is needed"),
+    ("optimizer=sgd optimizer.momentum=nan", "optimizer.momentum=nan: a finite number is needed"),
+    ("model=lstm model.forget_bias=nan", "model.forget_bias=nan: a finite number is needed"),
+    ("model.spectral_radius=inf", "model.spectral_radius=inf: a finite number is needed"),
+    ("model.hidden_size=99999999999999999999", "model.hidden_size=99999999999999999999: "),
+    (
+        "trainer.max_steps=99999999999999999999",
+        "max_steps=99999999999999999999: too large; integers go up to",
+    ),
     ("model.loss=cross_entropy", "targets of adding are real numbers"),
     ("model.init=chrono", "init=chrono needs chrono_t_max"),
 ]
@@ -88,6 +102,11 @@ SEEDS = [
     ("seeds=abc", "seeds=abc: not a number of seeds; write seeds=10 for 0…9"),
     ("seeds=1.5", "seeds=1.5: not a number of seeds"),
     ("seeds=1000000", "more than the 10000 one run takes"),
+    ("seeds=1000000000", "more than the 10000 one run takes"),
+    ("seeds=0:1000000000", "more than the 10000 one run takes"),
+    ("seeds=99999999999999999999999", "more than the 10000 one run takes"),
+    ("seeds=[99999999999999999999999]", "seeds=99999999999999999999999: too large; integers go up to"),
+    ('seeds="²:³"', "seeds=²:³: not a number of seeds"),
     ("seeds=0,1,2", "several values are a sweep, so add -m; one list is written 'seeds=[0,1,2]'"),
 ]
 PLACES = [
@@ -104,6 +123,11 @@ PLACES = [
 ]
 FOREIGN = [
     ("model.cell._target_=os.system", "add trusted_modules=[os]"),
+    ("optimizer._target_=null", "optimizer._target_=None: the dotted path of a class is needed"),
+    ("data._target_=3", "data._target_=3: the dotted path of a class is needed"),
+    ("model.cell._target_=null", "model.cell._target_=None: the dotted path of a class is needed"),
+    ("data._target_=cells.errors.UserError", "data._target_: UserError does not tell what settings it takes"),
+    ("+callbacks.x=3", "callbacks.x=3: a section is needed, whose _target_ names a class"),
     ("optimizer._target_=os.system", "'os.system' is outside the modules a configuration may run"),
     ("+callbacks.x._target_=builtins.eval", "callbacks.x._target_: 'builtins.eval' is outside"),
     ("optimizer._target_=torch.optim.LBFGS", "may mix numbers of different replicas"),
