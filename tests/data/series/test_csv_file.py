@@ -150,6 +150,27 @@ def test_a_file_over_the_memory_limit_is_refused_unread(file: Path) -> None:
         read(file, max_megabytes=0.001)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="no pipes and devices among the files")
+def test_a_device_and_a_pipe_are_refused_unread(tmp_path: Path) -> None:
+    pipe = tmp_path / "own.csv"
+    os.mkfifo(pipe)
+    for endless in (pipe, Path("/dev/zero")):
+        with pytest.raises(UserError, match="this is a device or a pipe; save the table in a file"):
+            read(endless)
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="no files that hide their size")
+def test_a_file_that_hides_its_size_is_read_no_further_than_the_limit() -> None:
+    assert Path("/proc/self/maps").stat().st_size == 0
+    with pytest.raises(UserError, match=r"over the limit data\.max_megabytes=1e-05;"):
+        read("/proc/self/maps", max_megabytes=1e-5)
+
+
+def test_a_limit_beyond_all_memory_reads_a_small_file(file: Path) -> None:
+    file.write_text("y\n1\n")
+    assert read(file, max_megabytes=1e300).columns == {"y": ["1"]}
+
+
 def test_an_excel_workbook_is_recognised(file: Path) -> None:
     file.write_bytes(b"PK\x03\x04\x14\x00\x06\x00\xff\xfe")
     with pytest.raises(UserError, match="Excel workbook or a zip archive; save the table as CSV"):

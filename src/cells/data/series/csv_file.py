@@ -7,9 +7,11 @@ import csv
 import gzip
 import hashlib
 import io
+import stat
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from cells.data.series import bundled
 from cells.errors import UserError, did_you_mean
@@ -97,17 +99,21 @@ def read_text_table(path: str, *, encoding: str, separator: str, max_megabytes: 
 
 
 def _read_bytes(file: Path, where: str, max_megabytes: float) -> tuple[bytes, str]:
-    if file.is_dir():
-        raise UserError(f"{where}: this is a folder; name a file in it.")
     limit = int(max_megabytes * 1e6)
     try:
-        if file.stat().st_size > limit:
-            raise UserError(f"{where}: {_too_large(file.stat().st_size, max_megabytes)}")
-        raw = file.read_bytes()
+        status = file.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise UserError(f"{where}: this is a folder; name a file in it.")
+        if not stat.S_ISREG(status.st_mode):  # reading it might wait, or go on, for ever
+            raise UserError(f"{where}: this is a device or a pipe; save the table in a file, and name that.")
+        if status.st_size > limit:
+            raise UserError(f"{where}: {_too_large(status.st_size, max_megabytes)}")
+        with file.open("rb") as stream:
+            raw = _read_up_to(limit + 1, stream)
         sha256 = hashlib.sha256(raw).hexdigest()
         if raw.startswith(GZIP_MAGIC):
-            with gzip.open(io.BytesIO(raw)) as stream:  # read to the limit, however large it unpacks
-                raw = stream.read(limit + 1)
+            with gzip.open(io.BytesIO(raw)) as unpacked:
+                raw = _read_up_to(limit + 1, unpacked)
     except FileNotFoundError as error:
         raise UserError(f"{where}: no such file; {_other_files(file)}") from error
     except (OSError, EOFError, zlib.error) as error:
@@ -117,6 +123,15 @@ def _read_bytes(file: Path, where: str, max_megabytes: float) -> tuple[bytes, st
     if len(raw) > limit:
         raise UserError(f"{where}: {_too_large(len(raw), max_megabytes)}")
     return raw, sha256
+
+
+def _read_up_to(size: int, stream: IO[bytes]) -> bytes:
+    """In parts, for one read sets memory aside for all that is asked for, however small the file."""
+    parts = []
+    while size > 0 and (part := stream.read(min(size, 2**20))):
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
 
 
 def _other_files(missing: Path) -> str:
