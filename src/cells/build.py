@@ -16,7 +16,7 @@ from cells.data.sequences import SequenceData, Split
 from cells.errors import UserError
 from cells.settings import Settings, read_settings
 from cells.targets import instantiate, locate
-from cells.training.checkpoints import read_checkpoint
+from cells.training.checkpoints import read_checkpoint, unusable
 from cells.training.diagnosis import Diagnosis
 from cells.training.learner import Learner
 from cells.training.logger import ReplicaLogger
@@ -26,6 +26,11 @@ ELEMENTWISE_OPTIMIZERS = frozenset(
     {"Adam", "AdamW", "SGD", "RMSprop", "Adagrad", "Adadelta", "Adamax", "NAdam", "RAdam", "ASGD", "Rprop"}
 )
 """Optimisers whose update of a number depends on that number's own gradient alone, so that replicas stay apart."""
+
+ENTRIES = frozenset(
+    {"loops", "callbacks", "optimizer_states", "lr_schedulers", "global_step", "seeds", "optimizer"}
+)
+"""What a checkpoint of a training has besides weights."""
 
 REPLACED_CALLBACKS = {
     "EarlyStopping": "trainer.patience stops each replica by itself",
@@ -80,11 +85,12 @@ class Parts:
         return self.content.metric.name if self.content.target_kind == "real" else "cross_entropy"
 
 
-def build(config: Mapping[str, Any]) -> Parts:
+def build(config: Mapping[str, Any], last: Path | None = None) -> Parts:
     """Check a composed configuration and turn it into objects, without training anything.
 
     Args:
         config: a plain container with its interpolations resolved.
+        last: the checkpoint of the unfinished run that is resumed, to be checked as `ckpt_path` is.
 
     Raises:
         UserError: what is wrong, where, and what to do.
@@ -124,6 +130,8 @@ def build(config: Mapping[str, Any]) -> Parts:
     _try_optimizer(learner, settings)
     if settings.ckpt_path is not None:
         _check_checkpoint(Path(settings.ckpt_path), learner, total_steps)
+    if last is not None:
+        _check_checkpoint(last, learner, total_steps, resuming=True)
     diagnosis = instantiate(settings.diagnostics, "diagnostics", trusted) if settings.diagnostics else None
     return Parts(settings, training, datamodule, learner, total_steps, _callbacks(settings), diagnosis)
 
@@ -219,34 +227,31 @@ def _callbacks(settings: Settings) -> list[Callback]:
     return callbacks
 
 
-def _check_checkpoint(path: Path, learner: Learner, total_steps: int) -> None:
-    checkpoint = read_checkpoint(path)
-    if not {"loops", "callbacks", "optimizer_states", "seeds", "optimizer"} <= checkpoint.keys():
-        raise UserError(
-            f"ckpt_path={path}: it holds weights only, not a training to go on with; use …/last.ckpt."
+def _check_checkpoint(path: Path, learner: Learner, total_steps: int, resuming: bool = False) -> None:
+    checkpoint = read_checkpoint(path, resuming=resuming)
+    if ENTRIES - checkpoint.keys():
+        raise unusable(
+            path, "it holds weights only, not a training to go on with", "use …/last.ckpt", resuming
         )
+    as_trained = "give it the configuration that it was trained with"
     ours, theirs = learner.state_dict(), checkpoint["state_dict"]
     for name in ours.keys() | theirs.keys():
         mine, given = (tuple(state[name].shape) if name in state else "absent" for state in (ours, theirs))
         if mine != given:
-            raise UserError(
-                f"ckpt_path={path}: it holds another model or another number of seeds ({name} is {given} there and "
-                f"{mine} here); give it the configuration that it was trained with."
+            complaint = (
+                f"it holds another model or another number of seeds ({name} is {given} there and {mine} here)"
             )
+            raise unusable(path, complaint, as_trained, resuming)
     optimizer = type(learner.configure_optimizers()["optimizer"]).__name__
-    for name, mine, given in (
-        ("seeds", list(learner.seeds), checkpoint["seeds"]),
-        ("optimizer", optimizer, checkpoint["optimizer"]),
-    ):
-        if mine != given:
-            raise UserError(
-                f"ckpt_path={path}: it was trained with {name} {given}, and here they are {mine}; give it the "
-                "configuration that it was trained with."
-            )
+    for key, value in (("seeds", list(learner.seeds)), ("optimizer", optimizer)):
+        if checkpoint[key] != value:
+            complaint = f"it was trained with {key} {checkpoint[key]}, and this run has {value}"
+            raise unusable(path, complaint, as_trained, resuming)
     step = checkpoint["global_step"]
-    if step >= total_steps:
-        raise UserError(
-            f"ckpt_path={path}: it stands at update {step} already; set trainer.max_steps above that to go on."
+    # A run that was stopped in its test has made all its updates.
+    if step > total_steps or (step == total_steps and not resuming):
+        raise unusable(
+            path, f"it stands at update {step} already", "set trainer.max_steps above that to go on", resuming
         )
 
 

@@ -105,7 +105,7 @@ class Run:
         self._parts, self._folder, self._record = parts, folder, record
         last = folder / LAST
         self._checkpoint = str(last) if last.is_file() else parts.settings.ckpt_path
-        resume_step = read_checkpoint(last)["global_step"] if last.is_file() else 0
+        resume_step = read_checkpoint(last, resuming=True)["global_step"] if last.is_file() else 0
         self._earlier_cost = (earlier.get("cost") or {}) if resume_step else {}
         self._tracker = tracker_for(parts)
         self._logger = parts.make_logger(folder, resume_step)

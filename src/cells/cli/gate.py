@@ -48,6 +48,7 @@ class Gate(Callback):
                     plain, "resume=true", "give all of them ckpt_path=…/last.ckpt instead"
                 )
             folder = _run_folder(config, plain)
+            _check_last(folder, plain)
             with read_write(config), open_dict(config):
                 config.hydra.run.dir = str(folder)
 
@@ -64,6 +65,8 @@ class Gate(Callback):
                 jobs[name] = _checked(job)
                 _refuse_started_elsewhere(jobs[name], "-m", "start each job by itself")
             folder = _sweep_folder(config, jobs)
+            for name, plain in jobs.items():
+                _check_last(folder / name, plain)
             # Each job is composed anew from the overrides, perhaps in another process: this way they all know.
             with read_write(config), open_dict(config):
                 config.hydra.sweep.dir = str(folder)
@@ -183,6 +186,15 @@ def _checked(config: DictConfig) -> dict[str, Any]:
     assert isinstance(plain, dict)
     resume = build(plain).settings.resume  # type: ignore[arg-type]
     return plain | {"resume": resume}  # type: ignore[return-value]
+
+
+def _check_last(folder: Path, plain: dict[str, Any]) -> None:
+    """Refuse to resume a run from a checkpoint that it cannot go on from."""
+    from cells.build import build
+    from cells.training.checkpoints import LAST
+
+    if plain["resume"] and (folder / LAST).exists():
+        build(plain, folder / LAST)
 
 
 def _refuse_started_elsewhere(plain: dict[str, Any], what: str, remedy: str) -> None:

@@ -2,13 +2,14 @@
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.plugins.io import CheckpointIO
 
 from cells.errors import UserError
+from cells.training.learner import Learner
 
 LAST = Path("checkpoints", "last.ckpt")
 BEST = Path("checkpoints", "best.ckpt")
@@ -36,27 +37,47 @@ class AtomicCheckpointIO(CheckpointIO):
         Path(path).unlink(missing_ok=True)
 
 
-def read_checkpoint(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
+def read_checkpoint(path: Path, map_location: Any = "cpu", resuming: bool = False) -> dict[str, Any]:
     """A checkpoint's content, tensors and plain containers only: loading one runs no code that it carries.
+
+    Args:
+        path: the file.
+        map_location: where its tensors go.
+        resuming: it was found by `resume=true`, and not named by the user; for the message.
 
     Raises:
         UserError: the file is missing or is not a whole checkpoint of this program.
     """
     if not path.is_file():
-        raise UserError(f"ckpt_path={path}: no such file; give the path of a checkpoint, …/{LAST}.")
+        raise unusable(path, "no such file", f"give the path of a checkpoint, …/{LAST}", resuming)
     try:
         checkpoint = torch.load(path, map_location=map_location or "cpu", weights_only=True)
     except Exception as error:  # torch.load fails in many ways on a file that is not its own
-        raise UserError(f"ckpt_path={path}: not a checkpoint, or not a whole one; give …/{LAST}.") from error
-    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
-        raise UserError(
-            f"ckpt_path={path}: not a checkpoint of this program; give …/{LAST} of one of its runs."
+        raise unusable(path, "not a checkpoint, or not a whole one", f"give …/{LAST}", resuming) from error
+    if not isinstance(checkpoint, dict) or not _holds_tensors(checkpoint.get("state_dict")):
+        raise unusable(
+            path, "not a checkpoint of this program", f"give …/{LAST} of one of its runs", resuming
         )
     return checkpoint
 
 
+def unusable(path: Path, complaint: str, remedy: str, resuming: bool) -> UserError:
+    """The refusal of a checkpoint, told to whoever named it or to whoever asked for `resume=true`."""
+    if resuming:
+        return UserError(
+            f"resume=true: {path} of the run to resume is of no use ({complaint}); start anew without resume=true."
+        )
+    return UserError(f"ckpt_path={path}: {complaint}; {remedy}.")
+
+
+def _holds_tensors(state: Any) -> bool:
+    return isinstance(state, dict) and all(isinstance(value, torch.Tensor) for value in state.values())
+
+
 class CheckpointWriter(Callback):
     """Writes `checkpoints/last.ckpt` after a validation, every so many steps and at the end of training.
+
+    It adds what a training that goes on has to agree with: its seeds and the name of its optimiser's class.
 
     Args:
         folder: the run's output folder.
@@ -70,6 +91,12 @@ class CheckpointWriter(Callback):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._last_step = trainer.global_step
+
+    def on_save_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        checkpoint["seeds"] = list(cast(Learner, pl_module).seeds)
+        checkpoint["optimizer"] = type(trainer.optimizers[0]).__name__
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.global_step - self._last_step >= self._every_steps or trainer.should_stop:

@@ -1,0 +1,75 @@
+"""`resume=true` and `ckpt_path` from the command line: what is gone on with, and what is refused untouched."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from cells.cli import EXIT_REFUSED
+from cells.record import RECORD_NAME
+from cells.training.checkpoints import LAST
+
+from .conftest import SMALL, Program
+
+
+def trained(program: Program, tmp_path: Path, *arguments: str) -> Path:
+    """The folder of a run that looks as if it had been killed after its last checkpoint."""
+    assert program(*SMALL, *arguments).code == 0
+    folder = max(tmp_path.glob("outputs/*"), key=lambda path: path.stat().st_ctime_ns)
+    record = json.loads((folder / RECORD_NAME).read_text())
+    (folder / RECORD_NAME).write_text(json.dumps(record | {"status": "running"}))
+    return folder
+
+
+def rewrite(checkpoint: Path, **changes: Any) -> None:
+    torch.save(torch.load(checkpoint, weights_only=True) | changes, checkpoint)
+
+
+@pytest.mark.parametrize(
+    ("damage", "expected"),
+    [
+        (lambda path: path.write_bytes(b""), "not a checkpoint, or not a whole one"),
+        (lambda path: path.write_bytes(path.read_bytes()[:2000]), "not a checkpoint, or not a whole one"),
+        (lambda path: torch.save({"state_dict": [1]}, path), "not a checkpoint of this program"),
+        (lambda path: torch.save({"state_dict": {}}, path), "it holds weights only"),
+        (lambda path: rewrite(path, state_dict={"w": torch.ones(2)}), "it holds another model"),
+        (lambda path: rewrite(path, optimizer="SGD"), "it was trained with optimizer SGD"),
+        (lambda path: rewrite(path, seeds=[7]), r"it was trained with seeds [7], and this run has [0]"),
+        (lambda path: rewrite(path, global_step=99), "it stands at update 99 already"),
+    ],
+)
+def test_a_run_whose_checkpoint_is_of_no_use_is_not_resumed_and_stays_as_it_is(
+    program: Program, tmp_path: Path, damage: Any, expected: str
+) -> None:
+    folder = trained(program, tmp_path, "model=gru")
+    damage(folder / LAST)
+    before = (folder / RECORD_NAME).read_bytes()
+    answer = program(*SMALL, "model=gru", "resume=true")
+    assert answer.code == EXIT_REFUSED
+    sentence = answer.err.strip().splitlines()[-1]
+    assert sentence.startswith(f"resume=true: {folder.relative_to(tmp_path) / LAST} of the run to resume")
+    assert expected in sentence
+    assert sentence.endswith("start anew without resume=true.")
+    assert "Traceback" not in answer.err
+    assert (folder / RECORD_NAME).read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("optimizer=sgd",), "it was trained with optimizer Adam"),
+        (("seeds=[5]",), "it was trained with seeds [0], and this run has [5]"),
+    ],
+)
+def test_a_checkpoint_of_another_optimizer_or_other_seeds_is_refused(
+    program: Program, tmp_path: Path, arguments: tuple[str, ...], expected: str
+) -> None:
+    checkpoint = trained(program, tmp_path, "model=gru") / LAST
+    longer = ("model=gru", "trainer.max_steps=8", f"ckpt_path='{checkpoint}'")
+    answer = program(*SMALL, *longer, *arguments)
+    assert answer.code == EXIT_REFUSED
+    assert answer.err.startswith(f"ckpt_path={checkpoint}: {expected}")
+    assert len(list(tmp_path.glob("outputs/*"))) == 1
+    assert program(*SMALL, *longer).code == 0
