@@ -289,7 +289,7 @@ def test_a_column_of_any_name_can_be_named_on_the_command_line(forecast: Forecas
 
 
 def test_no_column_to_forecast_is_refused() -> None:
-    with pytest.raises(UserError, match=r"^data\.target=\[\]: "):
+    with pytest.raises(UserError, match=r"^data\.target=\[\]: no column is named; write data\.target=COLUMN"):
         instantiate(composed("sunspots", "target=[]"), "data")
 
 
@@ -327,3 +327,25 @@ def test_sunspots_keep_what_the_record_needs() -> None:
         "val": {"rows": 423, "windows": 364, "first": "1913-07-01", "last": "1948-09-01"},
         "test": {"rows": 423, "windows": 364, "first": "1948-10-01", "last": "1983-12-01"},
     }
+
+
+def test_a_column_that_hardly_varies_is_told_before_it_breaks_the_arithmetic(forecast: Forecast) -> None:
+    tiny = [f"{row % 7}e-200,{row}" for row in range(200)]
+    with pytest.raises(
+        UserError, match=r"data\.target='y': .* vary by 6e-200 at most, too little to compute"
+    ):
+        _ = forecast(tiny, header="y,x").content
+    with pytest.raises(UserError, match=r"data\.features: column 'y' varies by 6e-200 at most"):
+        _ = forecast(tiny, header="y,x", target="x", features="y").content
+
+
+def test_the_largest_values_that_are_read_make_finite_windows_and_baselines(forecast: Forecast) -> None:
+    content = forecast([f"{value}e15" for value in lines(walk(200))]).content
+    assert content.train.inputs.isfinite().all()
+    assert np.isfinite([*content.baselines["linear autoregression"].values()]).all()
+
+
+def test_interpolating_is_no_advice_to_who_interpolates(forecast: Forecast) -> None:
+    table = [f"{row}," if 140 <= row < 170 else f"{row},{row % 7}" for row in range(200)]
+    with pytest.raises(UserError, match=r"data\.gaps=interpolate: .*shorten data\.window or mend the file"):
+        _ = forecast(table, header="t,y", gaps="interpolate").content

@@ -66,6 +66,14 @@ def test_a_value_that_is_missing_or_infinite_is_refused_unless_gaps_allows_it(va
     np.testing.assert_equal(table(columns, gaps="drop").targets[:, 0], [1, 2, np.nan, np.nan])
 
 
+@pytest.mark.parametrize("value", ["1e39", "-1e200", "1.1e18"])
+def test_a_value_too_large_for_32_bits_is_told_with_its_line(value: str) -> None:
+    assert table({"y": ["1", "1e18"]}).targets.tolist() == [[1.0], [1e18]]
+    with pytest.raises(UserError) as refused:
+        table({"y": ["1", "2"], "x": ["3", value]}, features=["x"])
+    assert f"data.features='x': line 3 holds {value!r}, too large to compute with" in str(refused.value)
+
+
 def test_a_feature_with_a_missing_value_is_refused_under_its_own_key() -> None:
     with pytest.raises(UserError, match=r"data\.features='x': line 2 holds ''"):
         table({"y": ["1", "2"], "x": ["", "3"]}, features=["x"])
@@ -108,6 +116,31 @@ def test_a_time_that_cannot_be_read_is_told_with_its_line() -> None:
         UserError, match=r"data\.time='t': line 3 holds 'soon', which cannot be read as a time"
     ):
         table({"t": ["2020-01-01", "soon"], "y": ["1", "2"]}, time="t")
+
+
+@pytest.mark.parametrize("cell", ["", "inf", "monday"])
+def test_one_cell_that_is_no_number_is_blamed_not_the_numbers_around_it(cell: str) -> None:
+    times = [str(row) for row in range(300)]
+    times[150] = cell
+    with pytest.raises(UserError) as refused:
+        table({"t": times, "y": ["1"] * 300}, time="t")
+    assert f"data.time='t': line 152 holds {cell!r}, which cannot be read as a time" in str(refused.value)
+
+
+@pytest.mark.parametrize("cell", ["", "inf", "monday", "7"])
+@pytest.mark.parametrize("row", [0, 150])
+def test_one_cell_that_is_no_date_is_blamed_not_the_dates_around_it(cell: str, row: int) -> None:
+    times = np.datetime_as_string(np.arange("2020-01-01", "2020-10-27", dtype="datetime64[D]")).tolist()
+    times[row] = cell
+    with pytest.raises(UserError, match=rf"line {row + 2} holds '{cell}', which cannot be read as a time"):
+        table({"t": times, "y": ["1"] * 300}, time="t")
+
+
+@pytest.mark.parametrize("time_format", ["%Q", "%y%", "%Y%Y", "%U", "%j%V"])
+def test_a_format_that_is_none_is_refused(time_format: str) -> None:
+    with pytest.raises(UserError) as refused:
+        table({"t": ["2020-01-01", "2020-01-02"], "y": ["1", "2"]}, time="t", time_format=time_format)
+    assert f"data.time_format={time_format}: no format of dates (" in str(refused.value)
 
 
 def test_times_that_run_backwards_are_told_with_their_line() -> None:

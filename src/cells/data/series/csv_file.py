@@ -125,7 +125,7 @@ def _read_bytes(file: Path, where: str, max_megabytes: float) -> tuple[bytes, st
     return raw, sha256
 
 
-def _read_up_to(size: int, stream: IO[bytes]) -> bytes:
+def _read_up_to(size: int, stream: IO[bytes] | gzip.GzipFile) -> bytes:
     """In parts, for one read sets memory aside for all that is asked for, however small the file."""
     parts = []
     while size > 0 and (part := stream.read(min(size, 2**20))):

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from cells.data.series.normalization import SMALLEST_SPREAD
 from cells.errors import UserError
 
 MOST_CATEGORIES = 50
@@ -17,7 +18,7 @@ def encode_features(
     A column of categories becomes one 0/1 column for each category of the training rows.
 
     Raises:
-        UserError: a column without any value in the training rows, or with too many categories.
+        UserError: a column that in the training rows has no value, hardly varies, or has too many categories.
     """
     encoded: dict[str, np.ndarray] = {}
     for name, column in features.items():
@@ -34,6 +35,11 @@ def _scaled(name: str, column: np.ndarray, training: range) -> np.ndarray:
     if not len(known):
         raise UserError(f"data.features: column {name!r} has no value in the training split; leave it out.")
     spread = known.std() if np.ptp(known) > 0 else 1.0
+    if spread < SMALLEST_SPREAD:
+        raise UserError(
+            f"data.features: column {name!r} varies by {np.ptp(known):g} at most in the training split, too "
+            "little to compute with; give it in another unit, or leave it out."
+        )
     return np.asarray((column - known.mean()) / spread)
 
 

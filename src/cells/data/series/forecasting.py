@@ -15,7 +15,13 @@ from cells.data.series import bundled
 from cells.data.series.baselines import forecast_baselines
 from cells.data.series.csv_file import TextTable, read_text_table
 from cells.data.series.features import encode_features
-from cells.data.series.normalization import Normalize, Statistics, WindowCenter, normalize_windows
+from cells.data.series.normalization import (
+    SMALLEST_SPREAD,
+    Normalize,
+    Statistics,
+    WindowCenter,
+    normalize_windows,
+)
 from cells.data.series.table import Gaps, Table, make_table
 from cells.data.series.windows import Series, future_of, past_of, split_rows, window_starts
 from cells.errors import UserError
@@ -58,7 +64,7 @@ class SeriesDataModule(SequenceDataModule):
     """
 
     path: str
-    target: ColumnName | Annotated[list[ColumnName], Field(min_length=1)]
+    target: ColumnName | list[ColumnName]
     features: ColumnName | list[ColumnName] | None = None
     time: ColumnName | None = None
     window: PositiveInt = 48
@@ -76,6 +82,13 @@ class SeriesDataModule(SequenceDataModule):
     decimal: Literal[".", ","] = "."
     time_format: str | None = None
     max_megabytes: PositiveFloat = 1000.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.target:
+            raise UserError(
+                f"data.target={self.target}: no column is named; write data.target=COLUMN or data.target=[a,b]."
+            )
 
     @property
     def targets(self) -> list[str]:
@@ -160,6 +173,11 @@ class SeriesDataModule(SequenceDataModule):
                     f"data.target={name!r}: every value of the training split is {what}; "
                     "there is nothing to learn from."
                 )
+            if known.std() < SMALLEST_SPREAD:
+                raise UserError(
+                    f"data.target={name!r}: the values of the training split vary by {np.ptp(known):g} at most, "
+                    "too little to compute with; give the column in another unit."
+                )
         return [Statistics.of(column) for column in columns]
 
     def _starts(self, series: Series, split: str, rows: range) -> np.ndarray:
@@ -172,9 +190,10 @@ class SeriesDataModule(SequenceDataModule):
             fill_gaps=self.gaps == "interpolate",
         )
         if not len(starts):
+            other = "mend the file" if self.gaps == "interpolate" else "try data.gaps=interpolate"
             raise UserError(
                 f"data.gaps={self.gaps}: every window of {self.window} + {self.forecast_horizon} rows in the "
-                f"{split} split holds too long a gap; shorten data.window or try data.gaps=interpolate."
+                f"{split} split holds too long a gap; shorten data.window or {other}."
             )
         return starts
 

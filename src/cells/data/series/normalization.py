@@ -23,6 +23,9 @@ WindowCenter = Literal["last", "mean"]
 SCALE_FLOOR = 0.1
 """The smallest scale of a window, in standard deviations of the training part."""
 
+SMALLEST_SPREAD = 1e-18
+"""Standard deviation below which a column cannot be scaled: the square of a smaller number is 0 in 32 bits."""
+
 
 @dataclass(frozen=True)
 class Statistics:

@@ -3,6 +3,7 @@
 Everything missing is NaN from here on. What may be missing, and what happens then, is the setting `gaps`.
 """
 
+import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,10 @@ Gaps = Literal["error", "interpolate", "drop"]
 
 MISSING = ("", "NA", "N/A", "NaN", "nan", "NULL", "null", "None")
 """How a file may spell a missing value. Infinite numbers count as missing as well."""
+
+
+LARGEST_VALUE = 1e18
+"""Networks compute in 32 bits, where the square of a larger number is infinite."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,7 @@ def parse_numbers(text: TextTable, name: str, key: str, decimal: str) -> np.ndar
     """A column as float64, NaN where a value is missing or infinite.
 
     Raises:
-        UserError: no such column, or a value that is neither a number nor missing.
+        UserError: no such column, or a value that is neither a number nor missing, or beyond `LARGEST_VALUE`.
     """
     strings, missing, values = _try_numbers(text.column(name, key), decimal)
     wrong = np.flatnonzero(np.isnan(values) & ~missing)
@@ -84,7 +89,14 @@ def parse_numbers(text: TextTable, name: str, key: str, decimal: str) -> np.ndar
             f"{key}={name!r}: line {text.lines[wrong[0]]} holds {value!r}, which is not a number{comma}; "
             "mend the file, or empty the cell and set data.gaps."
         )
-    return np.where(np.isfinite(values), values, np.nan)
+    values = np.where(np.isfinite(values), values, np.nan)
+    large = np.flatnonzero(np.abs(values) > LARGEST_VALUE)
+    if len(large):
+        raise UserError(
+            f"{key}={name!r}: line {text.lines[large[0]]} holds {strings[large[0]]!r}, too large to compute with "
+            f"(up to {LARGEST_VALUE:g}); mend the file, or give the column in another unit."
+        )
+    return values
 
 
 def _try_numbers(column: Sequence[str], decimal: str) -> tuple[pd.Series, np.ndarray, np.ndarray]:
@@ -123,22 +135,19 @@ def parse_times(text: TextTable, name: str, time_format: str | None) -> np.ndarr
     """
     strings = pd.Series(text.column(name, "data.time"), dtype=str)
     numbers = pd.to_numeric(strings, errors="coerce").to_numpy(np.float64)
-    if time_format is None and np.isfinite(numbers).all():
-        times = numbers
+    # One blank among numbers does not make dates of them: the blank is to blame, not the first number.
+    if time_format is None and np.isfinite(numbers).mean() > 0.5:
+        times, unread = numbers, ~np.isfinite(numbers)
     else:
-        with (
-            warnings.catch_warnings()
-        ):  # pandas warns where it cannot infer a format; the error below says more
-            warnings.simplefilter("ignore", UserWarning)
-            parsed = pd.to_datetime(strings, format=time_format, errors="coerce", utc=True)
-        wrong = np.flatnonzero(parsed.isna())
-        if len(wrong):
-            raise UserError(
-                f"data.time={name!r}: line {text.lines[wrong[0]]} holds {strings[wrong[0]]!r}, which cannot "
-                "be read as a time like the others; mend it, or set data.time_format, for example "
-                "data.time_format=%d.%m.%Y."
-            )
-        times = parsed.dt.tz_localize(None).to_numpy("datetime64[us]")
+        parsed = _parse_dates(strings, time_format)
+        times, unread = parsed.dt.tz_localize(None).to_numpy("datetime64[us]"), parsed.isna().to_numpy()
+    wrong = np.flatnonzero(unread)
+    if len(wrong):
+        raise UserError(
+            f"data.time={name!r}: line {text.lines[wrong[0]]} holds {strings[wrong[0]]!r}, which cannot "
+            "be read as a time like the others; mend it, or set data.time_format, for example "
+            "data.time_format=%d.%m.%Y."
+        )
     late = np.flatnonzero(np.diff(times) <= np.zeros(1, np.diff(times).dtype))
     if len(late):
         row = int(late[0]) + 1
@@ -149,6 +158,21 @@ def parse_times(text: TextTable, name: str, time_format: str | None) -> np.ndarr
         )
         raise UserError(f"data.time={name!r}: line {text.lines[row]} {fault}.")
     return times
+
+
+def _parse_dates(strings: pd.Series, time_format: str | None) -> pd.Series:
+    """Dates in UTC, NaT where there is none."""
+    with (
+        warnings.catch_warnings()
+    ):  # pandas warns where it cannot infer a format; the caller's error says more
+        warnings.simplefilter("ignore", UserWarning)
+        try:
+            return pd.to_datetime(strings, format=time_format, errors="coerce", utc=True)
+        except (ValueError, re.error) as error:
+            raise UserError(
+                f"data.time_format={time_format}: no format of dates ({error}); "
+                "write one such as %d.%m.%Y or %Y-%m-%dT%H:%M:%S."
+            ) from error
 
 
 def _on_clock(table: Table, text: TextTable, name: str, gaps: Gaps) -> Table:
