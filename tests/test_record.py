@@ -15,6 +15,7 @@ from jsonschema import Draft202012Validator
 from omegaconf import OmegaConf
 
 import cells.cli.hydra_entry  # noqa: F401 (registers the resolver that the configuration uses)
+from cells.errors import UserError
 from cells.record import (
     SCHEMA_VERSION,
     UNHASHED_KEYS,
@@ -40,11 +41,42 @@ ADDING = ("data=adding", "data.length=5", "data.train_size=64", "data.val_size=3
 
 
 def test_a_record_is_replaced_whole_and_numbers_that_are_not_finite_become_null(tmp_path: Path) -> None:
-    write_record(tmp_path, {"status": "running"})
-    write_record(tmp_path, {"status": "completed", "loss": math.nan, "list": [math.inf, 1.0]})
-    assert read_record(tmp_path) == {"status": "completed", "loss": None, "list": [None, 1.0]}
+    record = {"schema": SCHEMA_VERSION, "status": "running", "config": {}, "config_hash": "0" * 12}
+    write_record(tmp_path, record)
+    write_record(tmp_path, record | {"status": "failed", "loss": math.nan, "list": [math.inf, 1.0]})
+    assert read_record(tmp_path) == record | {"status": "failed", "loss": None, "list": [None, 1.0]}
     assert [path.name for path in tmp_path.iterdir()] == ["record.json"]
     json.loads((tmp_path / "record.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("damaged", "fault"),
+    [
+        ("", "Expecting value"),
+        ('{"schema": "1.0", "sta', "Unterminated string"),
+        ("\udc80", "'utf-8' codec can't decode"),
+        ("[]", "it is no JSON object"),
+        ('{"schema": "1.0", "status": "failed", "config": {}}', "config_hash is missing"),
+        ('{"schema": 1, "status": "failed", "config": {}, "config_hash": ""}', "schema is of another type"),
+        ('{"schema": "1.0", "status": "x", "config": {}, "config_hash": ""}', "there is no status 'x'"),
+        (
+            '{"schema": "1.0", "status": "completed", "config": {}, "config_hash": ""}',
+            "model.name is missing",
+        ),
+        (
+            '{"schema": "1.0", "status": "failed", "config": {}, "config_hash": "", "replicas": [1]}',
+            "a replica is no object with a seed",
+        ),
+    ],
+)
+def test_a_damaged_record_is_refused_by_the_name_of_its_file(
+    tmp_path: Path, damaged: str, fault: str
+) -> None:
+    path = tmp_path / "record.json"
+    path.write_text(damaged, encoding="utf-8", errors="surrogateescape")
+    with pytest.raises(UserError) as refusal:
+        read_record(tmp_path)
+    assert str(refusal.value).startswith(f"{path}: the record is not whole ({fault}")
 
 
 def test_the_hash_ignores_seeds_and_paths_and_sees_everything_else() -> None:

@@ -2,13 +2,14 @@
 
 import hashlib
 import re
+import sys
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from cells.errors import UserError
-from cells.record import config_hash, read_record
+from cells.record import RECORD_NAME, config_hash, read_record
 from cells.settings import parse_seeds
 
 SLUG_LENGTH = 80
@@ -60,22 +61,51 @@ def make_folder(folder: Path) -> None:
         ) from error
 
 
-def claimed(root: Path, name: str) -> list[Path]:
-    """The folders that `claim` has made under this name, newest first."""
-    pattern = re.compile(re.escape(name) + r"(-\d+)?$")
-    folders = [folder for folder in root.iterdir() if pattern.fullmatch(folder.name)] if root.is_dir() else []
-    return sorted(folders, key=lambda folder: folder.stat().st_ctime_ns, reverse=True)
+def earlier_records(root: Path) -> dict[Path, dict[str, Any] | None]:
+    """Every folder below that holds a record, and the record, newest first; None for one that is not whole."""
+    found: dict[Path, dict[str, Any] | None] = {}
+    for path in sorted(root.rglob(RECORD_NAME), key=lambda path: path.lstat().st_mtime_ns, reverse=True):
+        try:
+            found[path.parent] = read_record(path.parent)
+        except UserError as error:
+            found[path.parent] = None
+            print(f"Not resumed: {error}", file=sys.stderr)  # Hydra sets logging up later
+    return found
 
 
-def is_finished(folder: Path) -> bool:
-    """Whether the run in a folder came to its end (a diverged run did)."""
-    record = read_record(folder)
+def is_finished(record: Mapping[str, Any] | None) -> bool:
+    """Whether a run came to its end (a diverged run did)."""
     return record is not None and record["status"] in ("completed", "diverged")
 
 
-def is_same_run(folder: Path, config: Mapping[str, Any]) -> bool:
-    """Whether the record in a folder is of this configuration and these seeds."""
-    record = read_record(folder)
+def is_same_run(record: Mapping[str, Any] | None, config: Mapping[str, Any]) -> bool:
+    """Whether a record is of this configuration and these seeds."""
     if record is None or record["config_hash"] != config_hash(config):
         return False
     return parse_seeds(record["config"].get("seeds", 1)) == parse_seeds(config.get("seeds", 1))
+
+
+def unfinished_run(root: Path, config: Mapping[str, Any]) -> Path | None:
+    """The newest folder below whose run, of this configuration, has not come to its end."""
+    for folder, record in earlier_records(root).items():
+        if is_same_run(record, config) and not is_finished(record):
+            return folder
+    return None
+
+
+def unfinished_sweep(root: Path, jobs: Mapping[str, Mapping[str, Any]]) -> Path | None:
+    """The newest folder below with runs of these jobs, and of no others, not all of which have come to their end.
+
+    Args:
+        root: where to look.
+        jobs: configurations by the names of their folders in the sweep's.
+    """
+    inside: dict[Path, dict[str, dict[str, Any] | None]] = {}
+    for folder, record in earlier_records(root).items():
+        for sweep in folder.parents[: len(folder.relative_to(root).parts)]:
+            inside.setdefault(sweep, {})[folder.relative_to(sweep).as_posix()] = record
+    for sweep, records in inside.items():
+        ours = all(name in jobs and is_same_run(record, jobs[name]) for name, record in records.items())
+        if ours and not all(is_finished(records.get(name)) for name in jobs):
+            return sweep
+    return None

@@ -9,7 +9,9 @@ import math
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
+
+from cells.errors import UserError
 
 SCHEMA_VERSION = "1.0"
 RECORD_NAME = "record.json"
@@ -21,6 +23,18 @@ UNHASHED_KEYS = frozenset(
 )
 UNHASHED_TRAINER_KEYS = frozenset({"log_every_steps", "checkpoint_every_steps"})
 """Parts of a configuration that do not change what a replica's result is."""
+
+EVERY_RECORD = {"schema": str, "status": str, "config": dict, "config_hash": str}
+FINISHED_RECORD = {
+    "model.name": str,
+    "model.parameters": int,
+    "data.name": str,
+    "data.baselines": dict,
+    "metric.name": str,
+    "metric.goal": str,
+    "replicas": list,
+}
+"""What readers rely on, of any record and of one that has come to its end; the schema has the whole."""
 
 
 def config_hash(config: Mapping[str, Any]) -> str:
@@ -52,20 +66,57 @@ def write_record(folder: Path, record: Mapping[str, Any]) -> Path:
 
 
 def read_record(folder: Path) -> dict[str, Any] | None:
-    """The record in a folder, or None if there is none."""
+    """The record in a folder, or None if there is none.
+
+    Raises:
+        UserError: there is one that cannot be read, or is not whole.
+    """
     path = folder / RECORD_NAME
     if not path.is_file():
         return None
-    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        fault = _fault(record)
+    except (OSError, ValueError) as error:
+        fault = str(error)
+    if fault:
+        raise UserError(
+            f"{path}: the record is not whole ({fault}); delete that file or train its run again."
+        )
     return record
 
 
 def find_records(root: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Every (folder, record) at or below a folder, in the order of their paths."""
+    """Every (folder, record) at or below a folder, in the order of their paths.
+
+    Raises:
+        UserError: one of them cannot be read, or is not whole.
+    """
     for path in sorted(root.rglob(RECORD_NAME)):
         record = read_record(path.parent)
         if record is not None:
             yield path.parent, record
+
+
+def _fault(record: Any) -> str | None:
+    """What keeps a record from being read as one."""
+    if not isinstance(record, dict):
+        return "it is no JSON object"
+    needed = EVERY_RECORD
+    ours = str(record.get("schema")).partition(".")[0] == SCHEMA_VERSION.partition(".")[0]
+    if ours and record.get("status") in ("completed", "diverged"):
+        needed = EVERY_RECORD | FINISHED_RECORD
+    for name, kind in needed.items():
+        value: Any = record
+        for key in name.split("."):
+            value = value.get(key) if isinstance(value, dict) else None
+        if not isinstance(value, kind):
+            return f"{name} is {'missing' if value is None else 'of another type'}"
+    if ours and record["status"] not in get_args(Status):
+        return f"there is no status {record['status']!r}"
+    if not all(isinstance(replica, dict) and "seed" in replica for replica in record.get("replicas") or []):
+        return "a replica is no object with a seed"
+    return None
 
 
 def _finite(value: Any) -> Any:

@@ -42,7 +42,7 @@ def execute(config: Mapping[str, Any], folder: Path, overrides: list[str]) -> di
     quiet_lightning()
     keep_freed_memory()
     earlier = read_record(folder) or {}
-    if is_finished(folder) and is_same_run(folder, config):
+    if earlier and is_finished(earlier) and is_same_run(earlier, config):
         log.info("%s has come to its end already", folder)
         return earlier
     record: dict[str, Any] = {

@@ -73,3 +73,41 @@ def test_a_checkpoint_of_another_optimizer_or_other_seeds_is_refused(
     assert answer.err.startswith(f"ckpt_path={checkpoint}: {expected}")
     assert len(list(tmp_path.glob("outputs/*"))) == 1
     assert program(*SMALL, *longer).code == 0
+
+
+def test_a_run_is_found_by_its_configuration_however_it_was_spelled(program: Program, tmp_path: Path) -> None:
+    folder = trained(program, tmp_path, "model=gru", "seeds=2", "optimizer.lr=0.001")
+    other = ("optimizer.lr=1e-3", "trainer.log_every_steps=3", "seeds=0:2", "model=gru", "resume=true")
+    answer = program(*SMALL, *other)
+    assert answer.code == 0
+    assert f"Resuming {folder.relative_to(tmp_path)}" in answer.err
+    assert json.loads((folder / RECORD_NAME).read_text())["status"] == "completed"
+    assert len(list(tmp_path.glob("outputs/*"))) == 1
+
+
+def test_a_sweep_is_found_by_its_jobs_however_they_were_spelled(program: Program, tmp_path: Path) -> None:
+    assert program(*SMALL, "-m", "model=gru,elman", "seeds=2").code == 0
+    (job,) = tmp_path.glob("outputs/*/*elman*")
+    before = json.loads((job / RECORD_NAME).read_text())
+    (job / RECORD_NAME).write_text(json.dumps(before | {"status": "running"}))
+    answer = program("-m", "seeds=0:2", "model=elman,gru", *SMALL, "resume=true")
+    assert answer.code == 0
+    assert "Resuming" in answer.err
+    assert json.loads((job / RECORD_NAME).read_text())["replicas"] == before["replicas"]
+    assert len(list(tmp_path.glob("outputs/*"))) == 1
+    program("-m", "model=elman,gru", "seeds=2", *SMALL, "resume=true")
+    assert len(list(tmp_path.glob("outputs/*"))) == 2, "what is finished is not resumed but done anew"
+
+
+@pytest.mark.parametrize("damaged", ["", "[]", "{}"])
+def test_a_folder_with_a_damaged_record_is_left_out_with_a_warning(
+    program: Program, tmp_path: Path, damaged: str
+) -> None:
+    folder = trained(program, tmp_path, "model=gru")
+    (folder / RECORD_NAME).write_text(damaged)
+    answer = program(*SMALL, "model=gru", "resume=true")
+    assert answer.code == 0
+    warning = f"Not resumed: {folder.relative_to(tmp_path) / RECORD_NAME}: the record is not whole"
+    assert answer.err.count(warning) == 1
+    assert (folder / RECORD_NAME).read_text() == damaged
+    assert len(list(tmp_path.glob("outputs/*"))) == 2

@@ -25,7 +25,15 @@ from cells.cli import outcome
 from cells.cli.complaints import one_sentence
 from cells.cli.isolation import start_server
 from cells.errors import UserError
-from cells.folders import claim, claimed, is_finished, is_same_run, make_folder, slug
+from cells.folders import (
+    claim,
+    is_finished,
+    is_same_run,
+    make_folder,
+    slug,
+    unfinished_run,
+    unfinished_sweep,
+)
 from cells.record import read_record
 
 
@@ -90,7 +98,9 @@ def _run_folder(config: DictConfig, plain: dict[str, Any]) -> Path:
     choices = config.hydra.runtime.choices
     said = [o for o in config.hydra.overrides.task if not o.startswith(("model=", "data=", *_UNNAMED))]
     name, root = slug([choices.model, choices.data, *said]), Path(config.output_dir)
-    return (_unfinished(root, name, plain) if plain["resume"] else None) or claim(root, name)
+    if plain["resume"]:
+        return _resumed(unfinished_run(root, plain), "run") or claim(root, name)
+    return claim(root, name)
 
 
 def _sweep_folder(config: DictConfig, jobs: dict[str, dict[str, Any]]) -> Path:
@@ -105,14 +115,7 @@ def _sweep_folder(config: DictConfig, jobs: dict[str, dict[str, Any]]) -> Path:
     said = [override for override in config.hydra.overrides.task if not override.startswith(_UNNAMED)]
     name = slug(re.sub(r"=choice\(([^,]*)\)$", r"=\1", override) for override in said)
     if any(plain["resume"] for plain in jobs.values()):
-        for earlier in claimed(root, name):
-            ours = all(
-                read_record(earlier / j) is None or is_same_run(earlier / j, p) for j, p in jobs.items()
-            )
-            if ours and not all(is_finished(earlier / job) for job in jobs):
-                _tell(f"Resuming {earlier}")
-                return earlier
-        _tell("There is no unfinished sweep of this configuration to resume; starting a new one.")
+        return _resumed(unfinished_sweep(root, jobs), "sweep") or claim(root, name)
     return claim(root, name)
 
 
@@ -193,7 +196,7 @@ def _check_last(folder: Path, plain: dict[str, Any]) -> None:
     from cells.build import build
     from cells.training.checkpoints import LAST
 
-    if plain["resume"] and (folder / LAST).exists():
+    if plain["resume"] and (folder / LAST).exists() and not is_finished(read_record(folder)):
         build(plain, folder / LAST)
 
 
@@ -214,19 +217,19 @@ def _named_by_user(config: DictConfig, key: str) -> bool:
     return any(override.startswith(f"{key}=") for override in config.hydra.overrides.hydra)
 
 
-def _unfinished(root: Path, name: str, plain: dict[str, Any]) -> Path | None:
-    """The newest folder of this name whose run of equal configuration has not come to its end."""
-    for folder in claimed(root, name):
-        if is_same_run(folder, plain) and not is_finished(folder):
-            _tell(f"Resuming {folder}")
-            return folder
-    _tell("There is no unfinished run of this configuration to resume; starting a new one.")
-    return None
+def _resumed(folder: Path | None, what: str) -> Path | None:
+    _tell(
+        f"Resuming {folder}"
+        if folder
+        else f"There is no unfinished {what} of this configuration to resume; starting a new one."
+    )
+    return folder
 
 
 def _refuse_foreign(folder: Path, plain: dict[str, Any], key: str) -> None:
     """A folder named by the user may be new, or hold a run of the same configuration to go on with."""
-    if read_record(folder) is not None and not (plain["resume"] and is_same_run(folder, plain)):
+    record = read_record(folder)
+    if record is not None and not (plain["resume"] and is_same_run(record, plain)):
         raise UserError(
             f"{key}={folder}: a run has already left its results there; name another folder, or add resume=true to go "
             "on with a run of the same configuration."

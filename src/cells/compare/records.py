@@ -126,16 +126,11 @@ def listed(items: Iterable[object]) -> str:
 
 
 def _readable(root: Path) -> list[tuple[Path, dict[str, Any]]]:
-    try:
-        found = list(find_records(root))
-    except json.JSONDecodeError as error:
-        raise UserError(
-            f"{root}: a {RECORD_NAME} in it is not whole ({error}); delete that file or train its run again."
-        ) from error
+    found = list(find_records(root))
     for folder, record in found:
-        if record.get("schema", "").partition(".")[0] != SCHEMA_VERSION.partition(".")[0]:
+        if record["schema"].partition(".")[0] != SCHEMA_VERSION.partition(".")[0]:
             raise UserError(
-                f"{folder / RECORD_NAME}: schema {record.get('schema')!r} is not {SCHEMA_VERSION}, which this version "
+                f"{folder / RECORD_NAME}: schema {record['schema']!r} is not {SCHEMA_VERSION}, which this version "
                 "reads; compare these runs with the version that trained them."
             )
     return found
