@@ -115,6 +115,12 @@ def instantiate(section: Mapping[str, Any], where: str, trusted: Sequence[str] =
         return target(**arguments)
     except (ValueError, TypeError, ArithmeticError) as error:
         raise UserError(f"{where}: {_one_line(error)} ({section['_target_']})") from error
+    except (RuntimeError, MemoryError) as error:
+        if isinstance(error, RuntimeError) and "allocate memory" not in str(error):
+            raise  # PyTorch has no exception of its own for memory that is not there
+        raise UserError(
+            f"{where}: it needs more memory than this machine has; choose smaller sizes or fewer seeds."
+        ) from error
 
 
 def checked(
@@ -168,11 +174,8 @@ def _converted(value: Any, annotation: Any, where: str) -> Any:
 
 
 def _refuse_unusable_numbers(value: Any, where: str) -> None:
-    """Settings are finite, wherever they stand: NaN passes every range check, and infinity most of them."""
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            _refuse_unusable_numbers(inner, f"{where}.{key}")
-    elif isinstance(value, (list, tuple)):
+    """NaN and infinity pass most range checks, and so does what fits no tensor. Sections are checked by themselves."""
+    if isinstance(value, (list, tuple)):
         for inner in value:
             _refuse_unusable_numbers(inner, where)
     elif isinstance(value, float) and not math.isfinite(value):

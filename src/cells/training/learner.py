@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal, cast
 
 import torch
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -57,8 +57,8 @@ class Learner(LightningModule):
         content: SequenceData,
         seeds: Sequence[int],
         cell: Callable[[int, int, int], Cell],
-        hidden_size: PositiveInt = 32,
-        num_layers: PositiveInt = 1,
+        hidden_size: Annotated[int, Field(gt=0, le=65_536)] = 32,
+        num_layers: Annotated[int, Field(gt=0, le=1000)] = 1,
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0,
         bidirectional: bool = False,
         init: Literal["torch", "orthogonal", "identity", "chrono"] = "torch",

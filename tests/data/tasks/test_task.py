@@ -180,6 +180,15 @@ def test_the_exact_chance_level_is_what_the_constant_predictor_measures(name, se
         ("mackey_glass", "forecast_horizon", 0),
         ("counting", "scale", 0),
         ("counting", "length", 1),
+        ("parity", "length", 10**10),
+        ("adding", "length", 10**10),
+        ("copying", "blanks", 10**10),
+        ("temporal_order", "length", 10**10),
+        ("recall", "max_lag", 10**5),
+        ("sine", "forecast_horizon", 10**10),
+        ("mackey_glass", "tau", 10**5),
+        ("counting", "count", 10**10),
+        ("counting", "forecast_horizon", 10**10),
         ("parity", "lenght", 5),
     ],
 )
@@ -197,6 +206,8 @@ def test_a_setting_out_of_range_is_refused_by_name(name, key, value):
         ("counting", {"count": 22}, "count"),
         ("counting", {"count": 5}, "count"),
         ("adding", {"train_size": 10**9}, "train_size"),
+        ("adding", {"length": 10**5}, "train_size"),
+        ("recall", {"length": 10**5, "max_lag": 1000}, "train_size"),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused_in_one_sentence_on_loading(name, settings, key):

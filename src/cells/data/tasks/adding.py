@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 
 from cells.data.sequences import Metric, Split
-from cells.data.tasks.task import Facts, SyntheticDataModule
+from cells.data.tasks.task import Facts, Steps, SyntheticDataModule
 
 _TOLERANCE = 2 * 0.04
 """A sum is right within 0.04 in Hochreiter & Schmidhuber's scaling, which halves the targets of ours."""
@@ -36,7 +36,7 @@ class Adding(SyntheticDataModule):
         length: time steps.
     """
 
-    length: Annotated[int, Field(ge=2)] = 100
+    length: Annotated[Steps, Field(ge=2)] = 100
 
     def facts(self) -> Facts:
         return Facts(

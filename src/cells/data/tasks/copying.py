@@ -5,10 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from pydantic import PositiveInt
 
 from cells.data.sequences import Metric, Split
-from cells.data.tasks.task import Facts, SyntheticDataModule
+from cells.data.tasks.task import Facts, Steps, SyntheticDataModule
 
 SYMBOLS, BLANK, DELIMITER = 8, 8, 9
 COPIED = 10
@@ -34,7 +33,7 @@ class Copying(SyntheticDataModule):
         blanks: T, the steps between the symbols and their copy, the delimiter among them.
     """
 
-    blanks: PositiveInt = 50
+    blanks: Steps = 50
 
     def facts(self) -> Facts:
         return Facts(

@@ -47,9 +47,9 @@ class Counting(SequenceDataModule):
     """
 
     batch_size: PositiveInt = 4
-    count: PositiveInt = 20
+    count: Annotated[int, Field(gt=0, le=10_000)] = 20
     length: Annotated[int, Field(ge=2)] = 5
-    forecast_horizon: PositiveInt = 2
+    forecast_horizon: Annotated[int, Field(gt=0, le=1000)] = 2
     scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 20.0
 
     def load(self) -> SequenceData:

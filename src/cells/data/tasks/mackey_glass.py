@@ -1,13 +1,14 @@
 """Mackey–Glass: forecast a chaotic series, the solution of a delay differential equation."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
-from pydantic import PositiveInt
+from pydantic import Field
 
 from cells.data.sequences import Metric, Split
-from cells.data.tasks.task import Facts, SyntheticDataModule
+from cells.data.tasks.task import Facts, Steps, SyntheticDataModule
 
 BETA, GAMMA = 0.2, 0.1
 STEPS_PER_UNIT = 4
@@ -45,9 +46,9 @@ class MackeyGlass(SyntheticDataModule):
         tau: the delay τ in units of time.
     """
 
-    length: PositiveInt = 50
-    forecast_horizon: PositiveInt = 20
-    tau: PositiveInt = 17
+    length: Steps = 50
+    forecast_horizon: Steps = 20
+    tau: Annotated[int, Field(gt=0, le=1000)] = 17
 
     def facts(self) -> Facts:
         return Facts(

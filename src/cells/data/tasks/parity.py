@@ -5,10 +5,9 @@ from typing import Literal
 
 import numpy as np
 import torch
-from pydantic import PositiveInt
 
 from cells.data.sequences import Metric, Split
-from cells.data.tasks.task import Facts, SyntheticDataModule
+from cells.data.tasks.task import Facts, Steps, SyntheticDataModule
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -30,7 +29,7 @@ class Parity(SyntheticDataModule):
         target_at: ask at "every" step or at the "last" one, which is far harder to learn.
     """
 
-    length: PositiveInt = 50
+    length: Steps = 50
     target_at: Literal["every", "last"] = "every"
 
     def facts(self) -> Facts:

@@ -1,13 +1,14 @@
 """Recall: repeat the input of k steps ago."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
-from pydantic import PositiveInt
+from pydantic import Field
 
 from cells.data.sequences import Metric, Split
-from cells.data.tasks.task import Facts, SyntheticDataModule
+from cells.data.tasks.task import Facts, Steps, SyntheticDataModule
 from cells.errors import UserError
 
 
@@ -38,9 +39,9 @@ class Recall(SyntheticDataModule):
         UserError: on loading, if the lag is not shorter than the sequence.
     """
 
-    length: PositiveInt = 50
-    max_lag: PositiveInt = 20
-    lag: PositiveInt | None = None
+    length: Steps = 50
+    max_lag: Annotated[int, Field(gt=0, le=1000)] = 20
+    lag: Steps | None = None
 
     @property
     def lags(self) -> range:

@@ -5,10 +5,10 @@ from typing import Annotated
 
 import numpy as np
 import torch
-from pydantic import Field, PositiveInt
+from pydantic import Field
 
 from cells.data.sequences import Metric, Split
-from cells.data.tasks.task import Facts, SyntheticDataModule
+from cells.data.tasks.task import Facts, Steps, SyntheticDataModule
 from cells.errors import UserError
 
 
@@ -38,8 +38,8 @@ class Sine(SyntheticDataModule):
         UserError: on loading, if the shortest period is longer than the longest.
     """
 
-    length: PositiveInt = 50
-    forecast_horizon: PositiveInt = 5
+    length: Steps = 50
+    forecast_horizon: Steps = 5
     noise: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.1
     shortest_period: Annotated[float, Field(ge=2)] = 10.0
     longest_period: Annotated[float, Field(ge=2)] = 50.0

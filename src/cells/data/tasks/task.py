@@ -3,15 +3,18 @@
 import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import PositiveInt
+from pydantic import Field, PositiveInt
 
 from cells.data.datamodule import SequenceDataModule
 from cells.data.sequences import Metric, SequenceData, Split
 from cells.data.tasks import baselines
 from cells.errors import UserError
+
+Steps = Annotated[int, Field(gt=0, le=100_000)]
+"""Time steps of a sequence: few enough that one can be drawn to see how much memory all of them take."""
 
 MEMORY_LIMIT = 4 * 2**30
 """Bytes that the three splits of a task may take together."""

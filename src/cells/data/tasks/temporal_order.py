@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 
 from cells.data.sequences import Metric, Split
-from cells.data.tasks.task import Facts, SyntheticDataModule
+from cells.data.tasks.task import Facts, Steps, SyntheticDataModule
 
 ALPHABET = "abcdXYEB"
 """Four distractors, the two relevant symbols, the start and the end, in the order of the one-hot inputs."""
@@ -43,7 +43,7 @@ class TemporalOrder(SyntheticDataModule):
         symbols: number of relevant symbols.
     """
 
-    length: Annotated[int, Field(ge=10)] = 100
+    length: Annotated[Steps, Field(ge=10)] = 100
     symbols: Literal[2, 3] = 2
 
     def facts(self) -> Facts:
