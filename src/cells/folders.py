@@ -14,6 +14,9 @@ from cells.settings import parse_seeds
 
 SLUG_LENGTH = 80
 
+ROOM = 64 * 1024
+"""Bytes that a disk has to take before a run is started; what Hydra writes first is less."""
+
 
 def slug(parts: Iterable[str]) -> str:
     """A folder name out of overrides: readable, safe on every file system, and distinct for distinct overrides.
@@ -49,12 +52,12 @@ def make_folder(folder: Path) -> None:
     """Make a folder that may be there already.
 
     Raises:
-        UserError: it cannot be made or written to.
+        UserError: it cannot be made or written to, or the disk is full.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(ROOM))
     except OSError as error:
         raise UserError(
             f"output folder {folder}: cannot be written to ({error.strerror}); choose another with output_dir=FOLDER."

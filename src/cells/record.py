@@ -24,8 +24,8 @@ UNHASHED_KEYS = frozenset(
 UNHASHED_TRAINER_KEYS = frozenset({"log_every_steps", "checkpoint_every_steps"})
 """Parts of a configuration that do not change what a replica's result is."""
 
-EVERY_RECORD = {"schema": str, "status": str, "config": dict, "config_hash": str}
-FINISHED_RECORD = {
+EVERY_RECORD: dict[str, type] = {"schema": str, "status": str, "config": dict, "config_hash": str}
+FINISHED_RECORD: dict[str, type] = {
     "model.name": str,
     "model.parameters": int,
     "data.name": str,
@@ -53,15 +53,25 @@ def write_record(folder: Path, record: Mapping[str, Any]) -> Path:
     """Replace `folder/record.json` in one step: a reader, or a crash, sees the old record or the new, never half.
 
     Numbers that are not finite become null, for JSON has no spelling of them.
+
+    Raises:
+        UserError: it cannot be written, for instance because the disk is full.
     """
     path = folder / RECORD_NAME
     draft = folder / f".{RECORD_NAME}.{os.getpid()}"
-    with draft.open("w", encoding="utf-8") as file:
-        json.dump(_finite(record), file, indent=2, allow_nan=False)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(draft, path)
+    try:
+        with draft.open("w", encoding="utf-8") as file:
+            json.dump(_finite(record), file, indent=2, allow_nan=False)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, path)
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be written ({error.strerror}); make room, or choose another folder with output_dir=FOLDER."
+        ) from error
+    finally:
+        draft.unlink(missing_ok=True)
     return path
 
 

@@ -1,6 +1,7 @@
 """One run: build → fit → test → record."""
 
 import contextlib
+import errno
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -25,6 +26,9 @@ from cells.training.processes import local_processes, started_by_a_launcher
 from cells.training.results import hyperparameters, log_pictures, save_predictions, text_summary
 
 log = logging.getLogger(__name__)
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""A full disk, a used-up quota, a file at its limit: no fault of the program, so told without a traceback."""
 
 
 def execute(config: Mapping[str, Any], folder: Path, overrides: list[str]) -> dict[str, Any]:
@@ -55,9 +59,10 @@ def execute(config: Mapping[str, Any], folder: Path, overrides: list[str]) -> di
         "config_hash": config_hash(config),
         "overrides": overrides,
     }
-    write_record(folder, record)
-    _write_yaml(folder / "config.yaml", config)
+    if not _kept(folder, record):
+        return record
     try:
+        _write_yaml(folder / "config.yaml", config)
         parts = build(config)
         run = Run(parts, folder, record, earlier)
         with run.interrupts, threads_for(parts):
@@ -70,9 +75,12 @@ def execute(config: Mapping[str, Any], folder: Path, overrides: list[str]) -> di
         log.error("%s", error)
     except Exception as error:
         record |= {"status": "failed", "message": f"{type(error).__name__}: {error}"}
-        log.exception("The run failed.")
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            log.error("%s: %s", folder, error)
+        else:
+            log.exception("The run failed.")
     record["finished_at"] = _now()
-    write_record(folder, record)
+    _kept(folder, record)
     return record
 
 
@@ -249,6 +257,17 @@ def _device_name(parts: Parts) -> str:
     if parts.training.accelerator != "cpu" and torch.cuda.is_available():
         return str(torch.cuda.get_device_name())
     return "cpu"
+
+
+def _kept(folder: Path, record: dict[str, Any]) -> bool:
+    """Write the record. A run whose record cannot be written has failed."""
+    try:
+        write_record(folder, record)
+    except UserError as error:
+        record |= {"status": "failed", "message": str(error)}
+        log.error("%s", error)
+        return False
+    return True
 
 
 def _write_yaml(path: Path, config: Mapping[str, Any]) -> None:

@@ -1,6 +1,8 @@
 """`resume=true` and `ckpt_path` from the command line: what is gone on with, and what is refused untouched."""
 
+import errno
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -111,3 +113,21 @@ def test_a_folder_with_a_damaged_record_is_left_out_with_a_warning(
     assert answer.err.count(warning) == 1
     assert (folder / RECORD_NAME).read_text() == damaged
     assert len(list(tmp_path.glob("outputs/*"))) == 2
+
+
+@pytest.mark.parametrize("full_from", [1, 2, 3, 4, 5])
+def test_a_full_disk_is_told_in_a_sentence_and_leaves_no_draft(
+    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full_from: int
+) -> None:
+    syncs = iter(range(1, 100))
+
+    def full(descriptor: int) -> None:
+        if next(syncs) >= full_from:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    answer = program(*SMALL, "model=gru")
+    assert answer.code == 1
+    assert "cannot be written (No space left on device)" in answer.out.replace("\n", " ")
+    assert "Traceback" not in answer.out + answer.err
+    assert not [path for path in tmp_path.rglob(".*") if path.name.startswith((".record", ".last", ".best"))]

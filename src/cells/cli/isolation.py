@@ -17,6 +17,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
+from cells.errors import UserError
 from cells.record import read_record, write_record
 
 PRELOADED = [
@@ -68,7 +69,8 @@ def execute_apart(
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         record |= {"status": "failed", "message": f"its process ended with {how}"}
         if "config" in record:
-            write_record(folder, record)
+            with contextlib.suppress(UserError):  # on a full disk the job's own log has said so
+                write_record(folder, record)
     return record
 
 

@@ -22,11 +22,21 @@ class AtomicCheckpointIO(CheckpointIO):
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_name(f".{path.name}.{os.getpid()}")
-        with draft.open("wb") as file:
-            torch.save(checkpoint, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, path)
+        try:
+            with draft.open("wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(draft, path)
+        except (OSError, RuntimeError) as error:
+            # torch.save raises a RuntimeError of its own upon the file's error.
+            first = error.__context__ if isinstance(error.__context__, OSError) else error
+            reason = getattr(first, "strerror", None) or first
+            raise UserError(
+                f"{path}: cannot be written ({reason}); make room, then go on with resume=true."
+            ) from error
+        finally:
+            draft.unlink(missing_ok=True)
 
     def load_checkpoint(
         self, path: Any, map_location: Any = None, weights_only: bool | None = None
