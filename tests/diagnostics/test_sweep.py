@@ -9,6 +9,7 @@ import pytest
 
 from cells.diagnostics.sweep.__main__ import main
 from cells.diagnostics.sweep.look import rate
+from cells.record import SCHEMA_VERSION
 
 
 def leave_run(
@@ -39,14 +40,16 @@ def leave_run(
         if len(asked) > 1:
             diagnostics["memory_horizon"] = [asked[-1] for _ in r2]
     record = {
+        "schema": SCHEMA_VERSION,
         "status": "completed",
-        "model": {"name": model, "num_layers": 1},
+        "config_hash": "0" * 12,
+        "model": {"name": model, "parameters": 10, "num_layers": 1},
         "config": {"data": data, "model": settings, "trainer": {"gradient_clip_norm": settings.get("clip")}},
-        "data": {"name": "recall", "chance": 1.0},
-        "metric": {"name": "mse", "solved_at": None},
+        "data": {"name": "recall", "baselines": {}, "chance": 1.0},
+        "metric": {"name": "mse", "goal": "min", "solved_at": None},
         "replicas": [
-            {"status": "finished", "steps_to_solve": None, "test": {"mse": 0.25}},
-            {"status": "diverged", "steps_to_solve": None, "test": None},
+            {"seed": 0, "status": "finished", "steps_to_solve": None, "test": {"mse": 0.25}},
+            {"seed": 1, "status": "diverged", "steps_to_solve": None, "test": None},
         ],
         "diagnostics": diagnostics,
     }
