@@ -177,6 +177,12 @@ OWN_TABLE = [
     ("data.path=t.csv data.target=y data.forecast_horizon=0", "data.forecast_horizon=0"),
     ("data.path=t.csv data.target=y data.encoding=klingon", "klingon"),
     ("data.path=empty.csv data.target=y", "empty.csv"),
+    ("data.path=t.csv data.target=[]", "data.target=[]: no column is named"),
+    ("data.path=t.csv data.target=y data.max_megabytes=inf", "max_megabytes=inf: a finite number is needed"),
+    (
+        "data.path=t.csv data.target=y data.time=time data.time_format=%Q",
+        "data.time_format=%Q: no format of dates",
+    ),
 ]
 
 

@@ -60,6 +60,12 @@ def test_a_file_in_a_missing_folder_is_told_so(tmp_path: Path) -> None:
         read(tmp_path / "nowhere" / "own.csv")
 
 
+@pytest.mark.skipif(os.name == "nt", reason="every name is a user's folder there")
+def test_the_folder_of_nobody_is_told_so() -> None:
+    with pytest.raises(UserError, match=r"data\.path=~nobody-of-that-name/own\.csv: there is no such user's"):
+        read("~nobody-of-that-name/own.csv")
+
+
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"data\.path=.*: this is a folder; name a file in it"):
         read(tmp_path)

@@ -12,10 +12,13 @@ def resolve(path: str) -> Path:
     """The file that `data.path` names: a file of the user's, or `bundled:NAME` for a series of the project's.
 
     Raises:
-        UserError: no bundled series has that name.
+        UserError: no bundled series has that name, or no user's folder.
     """
     if not path.startswith(PREFIX):
-        return Path(path).expanduser()
+        try:
+            return Path(path).expanduser()
+        except RuntimeError as error:
+            raise UserError(f"data.path={path}: there is no such user's folder.") from error
     name = path.removeprefix(PREFIX)
     names = sorted(file.name.removesuffix(".csv.gz") for file in FOLDER.glob("*.csv.gz"))
     if name not in names:
