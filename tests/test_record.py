@@ -57,15 +57,15 @@ def test_a_record_is_replaced_whole_and_numbers_that_are_not_finite_become_null(
         ("\udc80", "'utf-8' codec can't decode"),
         ("[]", "it is no JSON object"),
         ('{"schema": "1.0", "status": "failed", "config": {}}', "config_hash is missing"),
-        ('{"schema": 1, "status": "failed", "config": {}, "config_hash": ""}', "schema is of another type"),
-        ('{"schema": "1.0", "status": "x", "config": {}, "config_hash": ""}', "there is no status 'x'"),
+        ('{"schema": "1.0", "status": "x", "config": {}, "config_hash": ""}', "status is of another"),
+        ('{"schema": "1.0", "status": "failed", "config": 1, "config_hash": ""}', "config is of another"),
         (
             '{"schema": "1.0", "status": "completed", "config": {}, "config_hash": ""}',
             "model.name is missing",
         ),
         (
-            '{"schema": "1.0", "status": "failed", "config": {}, "config_hash": "", "replicas": [1]}',
-            "a replica is no object with a seed",
+            '{"schema": "1.0", "status": "failed", "config": {}, "config_hash": "", "replicas": [{"seed": "x"}]}',
+            "replicas[0].seed is of another",
         ),
     ],
 )

@@ -8,8 +8,11 @@ import json
 import math
 import os
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from importlib.resources import files
+from numbers import Real
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from cells.errors import UserError
 
@@ -24,17 +27,23 @@ UNHASHED_KEYS = frozenset(
 UNHASHED_TRAINER_KEYS = frozenset({"log_every_steps", "checkpoint_every_steps"})
 """Parts of a configuration that do not change what a replica's result is."""
 
-EVERY_RECORD: dict[str, type] = {"schema": str, "status": str, "config": dict, "config_hash": str}
-FINISHED_RECORD: dict[str, type] = {
-    "model.name": str,
-    "model.parameters": int,
-    "data.name": str,
-    "data.baselines": dict,
-    "metric.name": str,
-    "metric.goal": str,
-    "replicas": list,
+EVERY_RECORD = ("schema", "status", "config", "config_hash")
+FINISHED_RECORD = (
+    *("model.name", "model.parameters", "data.name", "data.baselines", "metric.name", "metric.goal"),
+    *("metric.solved_at", "replicas", "cost"),
+)
+REPLICA = ("seed", "status", "test")
+"""What readers rely on in any record, in one that has come to its end, and in a replica of that."""
+
+JSON_TYPES: dict[str, type] = {
+    "object": dict,
+    "array": list,
+    "string": str,
+    "integer": int,
+    "number": Real,
+    "boolean": bool,
+    "null": type(None),
 }
-"""What readers rely on, of any record and of one that has come to its end; the schema has the whole."""
 
 
 def config_hash(config: Mapping[str, Any]) -> str:
@@ -112,21 +121,45 @@ def _fault(record: Any) -> str | None:
     """What keeps a record from being read as one."""
     if not isinstance(record, dict):
         return "it is no JSON object"
-    needed = EVERY_RECORD
-    ours = str(record.get("schema")).partition(".")[0] == SCHEMA_VERSION.partition(".")[0]
-    if ours and record.get("status") in ("completed", "diverged"):
-        needed = EVERY_RECORD | FINISHED_RECORD
-    for name, kind in needed.items():
-        value: Any = record
-        for key in name.split("."):
-            value = value.get(key) if isinstance(value, dict) else None
-        if not isinstance(value, kind):
-            return f"{name} is {'missing' if value is None else 'of another type'}"
-    if ours and record["status"] not in get_args(Status):
-        return f"there is no status {record['status']!r}"
-    if not all(isinstance(replica, dict) and "seed" in replica for replica in record.get("replicas") or []):
-        return "a replica is no object with a seed"
-    return None
+    missing = [name for name in EVERY_RECORD if name not in record]
+    if not missing and str(record["schema"]).partition(".")[0] == SCHEMA_VERSION.partition(".")[0]:
+        for place in _mistyped(record, _schema(), ""):
+            return f"{place} is of another type or value"
+        if record["status"] in ("completed", "diverged"):
+            missing = [name for name in FINISHED_RECORD if not _has(record, name)]
+            for index, replica in enumerate(record.get("replicas", [])):
+                missing += [f"replicas[{index}].{name}" for name in REPLICA if name not in replica]
+    return f"{missing[0]} is missing" if missing else None
+
+
+def _has(record: Any, name: str) -> bool:
+    for key in name.split("."):
+        if key not in record:
+            return False
+        record = record[key]
+    return True
+
+
+def _mistyped(value: Any, schema: Mapping[str, Any], place: str) -> Iterator[str]:
+    """The places at which a value has not the type or the choice of its schema."""
+    names = schema.get("type", list(JSON_TYPES))
+    kinds = tuple(JSON_TYPES[name] for name in ([names] if isinstance(names, str) else names))
+    if not isinstance(value, kinds) or value not in schema.get("enum", [value]):
+        yield place
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            inner = schema.get("properties", {}).get(key, schema.get("additionalProperties"))
+            if isinstance(inner, dict):
+                yield from _mistyped(item, inner, f"{place}.{key}" if place else key)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _mistyped(item, schema.get("items", {}), f"{place}[{index}]")
+
+
+@lru_cache(maxsize=1)
+def _schema() -> dict[str, Any]:
+    schema: dict[str, Any] = json.loads((files("cells") / "record_schema.json").read_text(encoding="utf-8"))
+    return schema
 
 
 def _finite(value: Any) -> Any:

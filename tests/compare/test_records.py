@@ -47,7 +47,7 @@ def test_half_a_record_and_one_of_another_schema_are_refused(make_run, tmp_path)
     with pytest.raises(UserError, match="is not whole"):
         read_runs([tmp_path], {})
     path.write_text(json.dumps(json.loads(whole) | {"model": None}))
-    with pytest.raises(UserError, match=r"the record is not whole \(model\.name is missing\)"):
+    with pytest.raises(UserError, match=r"the record is not whole \(model is of another type"):
         read_runs([tmp_path], {})
     path.write_text(json.dumps(json.loads(whole) | {"schema": "9.0"}))
     with pytest.raises(UserError, match=r"schema '9\.0' is not"):

@@ -52,6 +52,7 @@ def leave_run(
             {"seed": 1, "status": "diverged", "steps_to_solve": None, "test": None},
         ],
         "diagnostics": diagnostics,
+        "cost": None,
     }
     folder.mkdir(parents=True)
     (folder / "record.json").write_text(json.dumps(record))

@@ -128,7 +128,7 @@ def listed(items: Iterable[object]) -> str:
 def _readable(root: Path) -> list[tuple[Path, dict[str, Any]]]:
     found = list(find_records(root))
     for folder, record in found:
-        if record["schema"].partition(".")[0] != SCHEMA_VERSION.partition(".")[0]:
+        if str(record["schema"]).partition(".")[0] != SCHEMA_VERSION.partition(".")[0]:
             raise UserError(
                 f"{folder / RECORD_NAME}: schema {record['schema']!r} is not {SCHEMA_VERSION}, which this version "
                 "reads; compare these runs with the version that trained them."
