@@ -197,7 +197,7 @@ def _try_cell(learner: Learner, settings: Settings, content: SequenceData) -> No
     try:
         with torch.no_grad():
             learner.network(few)
-    except Exception as error:  # a user's code may raise anything
+    except (Exception, SystemExit) as error:  # a user's code may raise anything
         target = settings.model["cell"]["_target_"]
         raise UserError(
             f"model.cell ({target}): its first step fails with {type(error).__name__}: {error}; python -m cells.check "

@@ -73,7 +73,7 @@ def execute(config: Mapping[str, Any], folder: Path, overrides: list[str]) -> di
     except UserError as error:
         record |= {"status": "failed", "message": str(error)}
         log.error("%s", error)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a user's code may call sys.exit
         record |= {"status": "failed", "message": f"{type(error).__name__}: {error}"}
         if isinstance(error, OSError) and error.errno in NO_ROOM:
             log.error("%s: %s", folder, error)

@@ -171,3 +171,15 @@ def test_a_cell_whose_step_fails_is_refused_before_anything_is_trained(
     assert answer.code == 2
     assert answer.err.startswith("model.cell (mine.Bare): its first step fails with ")
     assert not (tmp_path / "outputs").exists()
+
+
+def test_a_cell_that_ends_the_program_has_its_run_told_as_failed(program: Program, tmp_path: Path) -> None:
+    (tmp_path / "leaving.py").write_text(
+        "import sys\n\nimport torch\n\nfrom cells.recurrent.elman import ElmanCell\n\n\nclass Leaves(ElmanCell):\n"
+        "    def step(self, projected, state):\n"
+        "        return sys.exit(0) if torch.is_grad_enabled() else super().step(projected, state)\n"
+    )
+    assert program("model=leaving.Leaves", *SMALL).code == 1
+    (record,) = (json.loads(path.read_text()) for path in tmp_path.rglob("record.json"))
+    assert record["status"] == "failed"
+    assert record["message"] == "SystemExit: 0"
