@@ -196,7 +196,7 @@ def _try_cell(learner: Learner, settings: Settings, content: SequenceData) -> No
     few = content.train.inputs[:2, :2].expand(len(settings.seeds), -1, -1, -1)
     try:
         with torch.no_grad():
-            learner.network(few)
+            learner.network(few, dropout_seeds=settings.seeds)
     except (Exception, SystemExit) as error:  # a user's code may raise anything
         target = settings.model["cell"]["_target_"]
         raise UserError(
