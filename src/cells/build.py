@@ -72,17 +72,24 @@ class Parts:
     @property
     def model_name(self) -> str:
         """`lstm` for a cell of the project's own, the class path for a user's cell."""
-        target: str = self.settings.model["cell"]["_target_"]
-        if target.startswith("cells.recurrent.adapter."):
-            target = self.settings.model["cell"]["module"]["_target_"]
-        if target.startswith("cells.recurrent."):
-            return target.rpartition(".")[2].removesuffix("Cell").lower()
-        return target
+        path = _class_path(self.settings)
+        return path.rpartition(".")[2].removesuffix("Cell").lower() if _is_ours(path) else path
 
     @property
     def monitor(self) -> str:
         """The validation score that chooses weights. Accuracy is too coarse to choose by; cross-entropy is not."""
         return self.content.metric.name if self.content.target_kind == "real" else "cross_entropy"
+
+
+def _class_path(settings: Settings) -> str:
+    """Of the cell, or of the module that the adapter makes a cell of."""
+    cell = settings.model["cell"]
+    path: str = cell["_target_"]
+    return str(cell["module"]["_target_"]) if path.startswith("cells.recurrent.adapter.") else path
+
+
+def _is_ours(path: str) -> bool:
+    return path.startswith("cells.recurrent.")
 
 
 def build(config: Mapping[str, Any], last: Path | None = None) -> Parts:
@@ -191,7 +198,7 @@ def _scheduler(settings: Settings) -> Callable[..., Any] | None:
 
 def _try_cell(learner: Learner, settings: Settings, content: SequenceData) -> None:
     """Two steps of two sequences, so that a user's cell that cannot step is told of before anything is trained."""
-    if learner.flattens_window:
+    if _is_ours(_class_path(settings)) or learner.flattens_window:
         return
     few = content.train.inputs[:2, :2].expand(len(settings.seeds), -1, -1, -1)
     try:

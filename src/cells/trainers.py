@@ -12,7 +12,6 @@ from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.strategies import DDPStrategy
 
 from cells.build import Parts
-from cells.recurrent.engines import fused
 from cells.training.checkpoints import AtomicCheckpointIO, CheckpointWriter
 from cells.training.clock import StepClock, Unprofiled
 from cells.training.interrupts import Interrupts
@@ -22,8 +21,8 @@ from cells.training.progress import ProgressDisplay
 from cells.training.replicas import DIVERGED_AT, ReplicaTracker
 
 SMALL_STATE = 20_000
-"""Numbers in a step's hidden states (replicas × batch × hidden size) below which two threads gain at most a tenth on an
-idle machine, and on a busy one cost ten times as much, for they wait for each other actively."""
+"""Numbers in a step's hidden states (replicas × batch × hidden size) below which one thread is the safer choice: a
+second gains little on an idle machine, and on a busy one the two wait for each other, actively."""
 
 PRECISIONS = {32: "32-true", 64: "64-true", "bf16": "bf16-mixed"}
 
@@ -43,12 +42,10 @@ def quiet_lightning() -> None:
 def threads_for(parts: Parts) -> contextlib.AbstractContextManager[None]:
     """To be entered while training: it leaves PyTorch's operations as many threads as do them good."""
     network = parts.learner.network
-    if network.engine_name == "fused":
-        return fused.alone_on_the_cores()
     state = network.replicas * parts.datamodule.batch_size * parts.learner.hidden_size
-    if parts.training.accelerator == "cpu" and state < SMALL_STATE:
-        return one_thread()
-    return contextlib.nullcontext()
+    small = parts.training.accelerator == "cpu" and state < SMALL_STATE
+    # The fused engine has threads of its own, and what remains of a step is small.
+    return one_thread() if small or network.engine_name == "fused" else contextlib.nullcontext()
 
 
 @contextlib.contextmanager

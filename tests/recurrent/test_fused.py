@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from cells.recurrent.elman import ElmanCell
 from cells.recurrent.engines import fused
-from cells.recurrent.engines.fused import operation
 from cells.recurrent.gru import GRUCell
 from cells.recurrent.layer import RecurrentNetwork
 from cells.recurrent.lstm import LSTMCell
@@ -89,7 +88,7 @@ def test_a_replica_in_a_stack_has_the_bits_it_has_alone(make_cell):
 def test_the_number_of_threads_changes_no_bit(make_cell, monkeypatch):
     inputs, results = torch.randn(2, 50, 12, 2, generator=seeded(7)), []
     for threads in (1, 2, 5):
-        monkeypatch.setattr(operation, "threads", threads)
+        monkeypatch.setattr(fused, "threads", threads)
         results.append(network_numbers(network_with(make_cell, 2), inputs))
     for result in results[1:]:
         assert all(torch.equal(tensor, results[0][name]) for name, tensor in result.items())

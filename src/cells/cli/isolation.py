@@ -36,9 +36,8 @@ def available() -> bool:
 def start_server() -> None:
     """Let the server begin to import, while this process has other things to do."""
     if available():
-        if (
-            multiprocessing.get_start_method(allow_none=True) == "loky"
-        ):  # joblib's, which a child would not know
+        # A child would not know joblib's way to start.
+        if multiprocessing.get_start_method(allow_none=True) == "loky":
             multiprocessing.set_start_method("forkserver", force=True)
         multiprocessing.get_context("forkserver").set_forkserver_preload(PRELOADED)
         forkserver.ensure_running()

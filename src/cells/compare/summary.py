@@ -93,7 +93,7 @@ def _conclude(folder: Path, jobs: Sequence[Path], console: Console) -> None:
 
 
 def verdict(record: dict[str, Any]) -> str:
-    """One sentence: how the trained model stands against the best baseline that has the metric."""
+    """One sentence: how the trained model stands against the baselines that have the metric."""
     metric, scores = record["metric"]["name"], test_scores(record, record["metric"]["name"])
     model = record["model"]["name"]
     if not scores:

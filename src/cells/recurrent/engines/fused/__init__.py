@@ -3,8 +3,6 @@
 Numba is imported when something is to run.
 """
 
-import contextlib
-from collections.abc import Iterator
 from importlib.util import find_spec
 
 import torch
@@ -14,6 +12,9 @@ from cells.recurrent.cell import Cell, State
 from cells.recurrent.elman import ElmanCell
 from cells.recurrent.gru import GRUCell
 from cells.recurrent.lstm import LSTMCell
+
+threads: int = torch.get_num_threads()
+"""How many threads share the work; as many as PyTorch had to begin with."""
 
 
 def refuses(cell: Cell, inputs: Tensor | None = None) -> str | None:
@@ -34,20 +35,3 @@ def unroll(cell: Cell, inputs: Tensor, state: State, lengths: Tensor | None) -> 
     from cells.recurrent.engines.fused.operation import unroll
 
     return unroll(cell, inputs, state, lengths)
-
-
-@contextlib.contextmanager
-def alone_on_the_cores() -> Iterator[None]:
-    """While entered, PyTorch's own operations keep to one thread, and the cores are left to this engine's.
-
-    What remains of a training step is small, and PyTorch's threads wait for each other actively: on a busy machine
-    their barriers cost more than they gain.
-    """
-    import cells.recurrent.engines.fused.operation  # noqa: F401 (counts its threads before they are reduced)
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -14,15 +14,13 @@ from torch.autograd.function import once_differentiable
 
 from cells.recurrent.cell import Cell, State
 from cells.recurrent.elman import ElmanCell
+from cells.recurrent.engines import fused
 from cells.recurrent.engines.fused import gates, sweep
 from cells.recurrent.engines.fused.tile import panel_width
 from cells.recurrent.gru import GRUCell
 from cells.recurrent.lstm import LSTMCell
 
 Array = NDArray[Any]
-
-threads: int = torch.get_num_threads()
-"""How many threads share the blocks; as many as PyTorch had when this was imported."""
 
 
 def unroll(cell: Cell, inputs: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:
@@ -169,7 +167,7 @@ def _blocks(batch: int) -> list[tuple[int, int]]:
 def _each_block(replicas: int, batch: int, run: Any) -> None:
     """Call run(replica, block, first row, rows) for each block; threads meet once, at the end."""
     tasks = [(r, number, *block) for r in range(replicas) for number, block in enumerate(_blocks(batch))]
-    helpers = min(threads, len(tasks)) - 1
+    helpers = min(fused.threads, len(tasks)) - 1
     futures = []
     if helpers:
         # Taken from both ends, so that this thread works as well instead of waiting.

@@ -22,23 +22,8 @@ STEPS = 8
 
 @njit(**COMPILE)
 def forward(
-    kind,
-    size,
-    replica,
-    first,
-    rows,
-    x,
-    x_replica,
-    weight_ih,
-    weight_hh,
-    bias,
-    width,
-    h,
-    c,
-    gates,
-    period,
-    lengths,
-):
+    kind, size, replica, first, rows, x, x_replica, weight_ih, weight_hh, bias, width, h, c, gates, period, lengths
+):  # fmt: skip
     """Fill h (and c) from step 1 on, and the gates of the last `period` steps.
 
     Args:
@@ -62,11 +47,8 @@ def forward(
             into, at = gates, ((replica * batch + first) * period + rows * (t % period)) * planes * padded
         inputs_at = replica * x_replica + (first * steps + t) * features
         for gate in range(count):
-            panels, plane, start = (
-                replica * count + gate,
-                at + gate * flat,
-                (replica * planes + gate) * padded,
-            )
+            panels, plane = replica * count + gate, at + gate * flat
+            start = (replica * planes + gate) * padded
             product(
                 x, inputs_at, steps * features, rows, features,
                 weight_ih, panels * features * padded, padded // width, width,
@@ -84,19 +66,7 @@ def forward(
                     weight_hh, panels * hidden * padded, padded // width, width,
                     into, plane, padded, into, plane, padded,
                 )  # fmt: skip
-        one, two, three, four = at, at + flat, at + 2 * flat, at + 3 * flat
-        if kind <= g.ELMAN_RELU:
-            g.activate_elman(kind == g.ELMAN_RELU, h[now : now + flat])
-        elif kind == g.LSTM:
-            g.activate_lstm(
-                gates[one : one + flat], gates[two : two + flat], gates[three : three + flat],
-                gates[four : four + flat], c[before : before + flat], c[now : now + flat], h[now : now + flat],
-            )  # fmt: skip
-        else:
-            g.activate_gru(
-                gates[one : one + flat], gates[two : two + flat], gates[three : three + flat],
-                gates[four : four + flat], h[before : before + flat], h[now : now + flat],
-            )  # fmt: skip
+        _activate(kind, gates, at, flat, h, c, before, now)
         if lengths.size:
             for row in range(rows):
                 if t >= lengths[replica * batch + first + row]:  # padding holds the state
@@ -128,10 +98,10 @@ def backward(
     elman = kind <= g.ELMAN_RELU
     # An Elman cell has kept no gates: the gradients of a few steps at a time need a place of their own.
     d_gates = np.empty(STEPS * flat, dtype=h.dtype) if elman else gates
-    left_h = np.empty(STEPS * rows * hidden, dtype=h.dtype)
-    left_x = np.empty(STEPS * rows * features, dtype=h.dtype)
+    packed_h = np.empty(STEPS * rows * hidden, dtype=h.dtype)
+    packed_x = np.empty(STEPS * rows * features, dtype=h.dtype)
     ones = np.ones(STEPS * rows, dtype=h.dtype)
-    right = np.empty(STEPS * rows * width, dtype=h.dtype)
+    panel = np.empty(STEPS * rows * width, dtype=h.dtype)
     held = np.empty((2, flat if lengths.size else 0), dtype=h.dtype)
     padded_features = (features + width - 1) // width * width
     d_inputs = np.empty(rows * padded_features if dx.size else 0, dtype=h.dtype)
@@ -139,12 +109,11 @@ def backward(
         before = ((replica * (steps + 1) + t) * batch + first) * padded
         now = before + batch * padded
         at = (t % STEPS) * flat if elman else ((replica * batch + first) * steps + rows * t) * planes * padded
-        for row in range(rows):
-            mine = row * padded
-            if d_outputs.size:
+        if d_outputs.size:
+            for row in range(rows):
                 source = ((replica * batch + first + row) * steps + t) * hidden
                 for j in range(hidden):
-                    dh[mine + j] += d_outputs[source + j]
+                    dh[row * padded + j] += d_outputs[source + j]
         if lengths.size:  # padding has held the state: adjoints pass it by
             held[0], held[1] = 0, 0
             for row in range(rows):
@@ -182,23 +151,51 @@ def backward(
                     dc[j] += held[1, j]
         if t % STEPS == 0:
             many = min(STEPS, steps - t)
-            inner, step, mine = many * rows, planes * flat, replica * blocks + block
-            pack_columns(h, before, batch * padded, many, padded, rows, hidden, left_h)
+            pack_columns(h, before, batch * padded, many, padded, rows, hidden, packed_h)
             inputs_at = replica * x_replica + (first * steps + t) * features
-            pack_columns(x, inputs_at, features, many, steps * features, rows, features, left_x)
-            for p in range(planes):
-                gate = 2 if kind == g.GRU and p == 3 else p
-                for column in range(0, padded, width):
-                    pack_panel(d_gates, at + p * flat + column, step, many, padded, rows, width, right)
-                    outer_product(
-                        ones, 1, inner, right, d_bias, (mine * planes + p) * padded + column, padded
-                    )
-                    if p == gate:
-                        target = (mine * features * count + gate) * padded + column
-                        outer_product(left_x, features, inner, right, d_ih, target, count * padded)
-                    if kind != g.GRU or p != 2:
-                        target = (mine * hidden * count + gate) * padded + column
-                        outer_product(left_h, hidden, inner, right, d_hh, target, count * padded)
+            pack_columns(x, inputs_at, features, many, steps * features, rows, features, packed_x)
+            _gather(
+                kind, size, replica * blocks + block, rows, many, d_gates, at, packed_x, packed_h, ones, panel, width,
+                d_ih, d_hh, d_bias,
+            )  # fmt: skip
+
+
+@njit(**COMPILE)
+def _gather(
+    kind, size, block, rows, many, d_gates, at, packed_x, packed_h, ones, panel, width, d_ih, d_hh, d_bias
+):  # fmt: skip
+    """Add what `many` steps from `at` on give to the gradients of the weights and biases."""
+    _, _, features, hidden, padded, planes = size
+    count = 3 if kind == g.GRU else planes
+    flat, inner = rows * padded, many * rows
+    for p in range(planes):
+        gate = 2 if kind == g.GRU and p == 3 else p
+        for column in range(0, padded, width):
+            pack_panel(d_gates, at + p * flat + column, planes * flat, many, padded, rows, width, panel)
+            outer_product(ones, 1, inner, panel, d_bias, (block * planes + p) * padded + column, padded)
+            if p == gate:
+                target = (block * features * count + gate) * padded + column
+                outer_product(packed_x, features, inner, panel, d_ih, target, count * padded)
+            if kind != g.GRU or p != 2:
+                target = (block * hidden * count + gate) * padded + column
+                outer_product(packed_h, hidden, inner, panel, d_hh, target, count * padded)
+
+
+@njit(**COMPILE)
+def _activate(kind, gates, at, flat, h, c, before, now):
+    one, two, three, four = at, at + flat, at + 2 * flat, at + 3 * flat
+    if kind <= g.ELMAN_RELU:
+        g.activate_elman(kind == g.ELMAN_RELU, h[now : now + flat])
+    elif kind == g.LSTM:
+        g.activate_lstm(
+            gates[one : one + flat], gates[two : two + flat], gates[three : three + flat],
+            gates[four : four + flat], c[before : before + flat], c[now : now + flat], h[now : now + flat],
+        )  # fmt: skip
+    else:
+        g.activate_gru(
+            gates[one : one + flat], gates[two : two + flat], gates[three : three + flat],
+            gates[four : four + flat], h[before : before + flat], h[now : now + flat],
+        )  # fmt: skip
 
 
 @njit(**COMPILE)
