@@ -91,8 +91,8 @@ CALLS = [(page, command) for page in PAGES if page.name[:5] != "add-a" for comma
 
 
 @pytest.fixture
-def tables(tmp_path: Path) -> None:
-    """The files that the pages speak of."""
+def files(tmp_path: Path) -> None:
+    """The files that the pages speak of: tables, and the cell of docs/add-a-cell.md."""
     numbers = np.random.default_rng(0).normal(size=(500, 7)).cumsum(0)
     columns = ["load", "y", "PM 2.5 [µg/m³]", "a, b", "c=d", "größe", "price"]
     table = pd.DataFrame(numbers, columns=columns)
@@ -100,13 +100,14 @@ def tables(tmp_path: Path) -> None:
     (tmp_path / "my files").mkdir()
     for name in ("demand.csv", "air.csv", "my files/air 2024.csv"):
         table.to_csv(tmp_path / name, index=False)
+    (tmp_path / "my_cells.py").write_text(blocks(ROOT / "docs" / "add-a-cell.md", "python")[0])
 
 
 def test_there_are_commands_to_try() -> None:
     assert len(CALLS) > 10
 
 
-@pytest.mark.usefixtures("tables")
+@pytest.mark.usefixtures("files")
 @pytest.mark.parametrize(("page", "command"), CALLS, ids=[f"{page.stem}: {call}" for page, call in CALLS])
 def test_every_command_in_the_documentation_passes_the_checks(
     page: Path, command: str, program: command_line.Program, monkeypatch: pytest.MonkeyPatch
