@@ -32,19 +32,13 @@ def refuses(cell: Cell, inputs: Tensor | None = None) -> str | None:
 
 def unroll(cell: Cell, inputs: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:
     """As `reference.unroll`."""
-    projected = cell.project(inputs)
-    steps = projected.shape[2]
-    whole = steps - steps % STEPS
-    pieces, outputs = _compiled(), []
-    for first in range(0, whole, STEPS):
-        left = None if lengths is None else lengths - first
-        output, state = pieces(cell, projected[:, :, first : first + STEPS], state, left)
+    lengths_left, outputs = lengths, []
+    # Split at once: the gradient of each slice by itself would be a tensor as large as the whole.
+    for piece in cell.project(inputs).split(STEPS, dim=2):
+        run = _compiled() if piece.shape[2] == STEPS else reference.loop
+        output, state = run(cell, piece, state, lengths_left)
         outputs.append(output)
-    if whole < steps:
-        output, state = reference.loop(
-            cell, projected[:, :, whole:], state, None if lengths is None else lengths - whole
-        )
-        outputs.append(output)
+        lengths_left = None if lengths_left is None else lengths_left - STEPS
     return torch.cat(outputs, dim=2), state
 
 
