@@ -1,6 +1,8 @@
 """The gradient through time is the total derivative: checked against theory, finite differences and a twin."""
 
 import math
+from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -13,6 +15,7 @@ from cells.diagnostics.gradient_through_time import (
     recorded_adjoints,
 )
 from cells.recurrent.elman import ElmanCell
+from cells.recurrent.engines.fused.operation import watched
 from cells.recurrent.gru import GRUCell
 from cells.recurrent.layer import RecurrentNetwork
 from cells.recurrent.lstm import LSTMCell
@@ -54,9 +57,12 @@ def test_the_gradient_of_an_elman_cell_equals_the_product_of_its_jacobians() -> 
 
 @pytest.mark.parametrize("make_cell", [ElmanCell, LSTMCell, GRUCell])
 @pytest.mark.parametrize("layers", [1, 2])
-def test_it_equals_finite_differences_of_the_loss_at_every_state(make_cell: type, layers: int) -> None:
+@pytest.mark.parametrize("engine", ["fused", "reference"])
+def test_it_equals_finite_differences_of_the_loss_at_every_state(
+    make_cell: type, layers: int, engine: str
+) -> None:
     """A state is nudged and the rest of the sequence run from there, every layer at once."""
-    network = random_network(make_cell, num_layers=layers)
+    network = random_network(make_cell, num_layers=layers, engine=engine)
     inputs, readout = random(2, 1, 6, 3), random(2, 1, 5)
 
     def loss(states: list[dict[str, Tensor]] | None, first: int) -> Tensor:
@@ -158,3 +164,41 @@ def test_a_rate_needs_two_lags_that_have_not_underflowed() -> None:
     torch.testing.assert_close(
         half_life_steps(decay), torch.tensor([torch.nan, 1.0, torch.nan, torch.nan]), equal_nan=True
     )
+
+
+@pytest.mark.parametrize("make_cell", [ElmanCell, partial(ElmanCell, nonlinearity="relu"), LSTMCell, GRUCell])
+@pytest.mark.parametrize(("number", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-10)])
+def test_the_fused_engines_own_backward_pass_tells_the_same_as_the_loop(
+    make_cell: Any, number: torch.dtype, tolerance: float
+) -> None:
+    """Two layers, both directions, sequences of different lengths, every output in the loss."""
+    lengths = torch.tensor([[7, 1, 4], [2, 7, 6]])
+    inputs = random(2, 3, 7, 3).to(number)
+    found = []
+    for engine in ("reference", "fused"):
+        network = random_network(make_cell, num_layers=2, bidirectional=True, engine=engine).to(number)
+        read = lambda network=network: network(inputs, lengths=lengths)[0].square().sum((2, 3))  # noqa: E731
+        found.append(recorded_adjoints(network, read))
+    (expected, loop), (norms, swept) = found
+    assert list(norms) == list(expected)
+    for name in norms:
+        assert (norms[name] - expected[name]).norm() <= tolerance * expected[name].norm(), name
+    for name, cell in network.cells.items():
+        for t in range(7):
+            torch.testing.assert_close(swept[name].projected[t], loop[name].projected[t].detach())
+            valid = lengths > t
+            for key in cell.state_shapes:  # type: ignore[union-attr]
+                for ours, theirs in (
+                    (swept[name].before, loop[name].before),
+                    (swept[name].after, loop[name].after),
+                ):
+                    torch.testing.assert_close(ours[t][key][valid], theirs[t][key][valid].detach())
+
+
+def test_nothing_is_watched_once_the_look_is_over() -> None:
+    network, inputs = random_network(LSTMCell, engine="fused"), random(2, 3, 7, 3)
+    recorded_adjoints(network, lambda: network(inputs)[0][:, :, -1].sum(-1))
+    with watched() as sweeps:
+        pass
+    network(inputs)[0].sum().backward()
+    assert not sweeps

@@ -5,11 +5,13 @@ Shape letters: R replicas, B sequences, T time steps, K lags.
 
 import math
 from collections.abc import Callable
+from typing import cast
 
 import torch
 from torch import Tensor
 
-from cells.diagnostics.trajectory import Trajectory, recorded
+from cells.diagnostics.trajectory import Trajectory, recorded, swept
+from cells.recurrent.cell import Cell
 from cells.recurrent.layer import RecurrentNetwork
 
 
@@ -23,7 +25,8 @@ def recorded_adjoints(
     order in which a cell reads them; a layer's reverse direction has a name of its own.
 
     Args:
-        network: runs on the reference engine for this, whatever its own engine is.
+        network: where it runs on the fused engine, the adjoints are those of the engine's own backward pass;
+            otherwise it runs on the reference engine for this.
         losses: calls the network once and returns each sequence's loss, (R, B).
 
     Returns:
@@ -31,8 +34,36 @@ def recorded_adjoints(
 
     Source: Pascanu, Mikolov & Bengio, "On the difficulty of training recurrent neural networks", ICML 2013, eq. 5.
     """
+    # Sequences and replicas are independent: in the sum over them each has its own loss's gradient.
+    if network.engine_name == "fused":
+        return _from_the_engine(network, losses)
+    return _from_the_loop(network, losses)
+
+
+def _from_the_engine(
+    network: RecurrentNetwork, losses: Callable[[], Tensor]
+) -> tuple[dict[str, Tensor], dict[str, Trajectory]]:
+    from cells.recurrent.engines.fused.operation import watched
+
+    with torch.enable_grad(), watched() as sweeps:
+        total = losses().sum()
+        if not sweeps:  # on these inputs another engine took over
+            return _from_the_loop(network, losses)
+        torch.autograd.grad(total, list(network.parameters()))
+    norms, trajectories = {}, {}
+    with torch.no_grad():
+        for (name, cell), sweep in zip(network.cells.items(), sweeps, strict=True):
+            trajectories[name] = swept(cast(Cell, cell), sweep.inputs, sweep.states)
+            for key, adjoint in sweep.adjoints.items():
+                norms[f"{name}/{key}"] = adjoint.norm(dim=-1).transpose(1, 2)
+    return norms, trajectories
+
+
+def _from_the_loop(
+    network: RecurrentNetwork, losses: Callable[[], Tensor]
+) -> tuple[dict[str, Tensor], dict[str, Trajectory]]:
     with torch.enable_grad(), recorded(network) as trajectories:
-        total = losses().sum()  # sequences and replicas are independent: each has its own term's gradient
+        total = losses().sum()
     states = {
         f"{name}/{key}": trajectory.states(key)
         for name, trajectory in trajectories.items()

@@ -65,6 +65,13 @@ def recorded(network: RecurrentNetwork) -> Iterator[dict[str, Trajectory]]:
             delattr(cell, "step")  # the class's own step is behind it
 
 
+def swept(cell: Cell, inputs: Tensor, states: State) -> Trajectory:
+    """The trajectory of a pass whose states were kept whole: inputs (R, B, T, F), states (R, T + 1, B, …) by name."""
+    steps = inputs.shape[2]
+    at = [{name: tensor[:, t] for name, tensor in states.items()} for t in range(steps + 1)]
+    return Trajectory(list(cell.project(inputs).unbind(2)), at[:-1], at[1:])
+
+
 def _recording(cell: Cell, trajectory: Trajectory) -> Callable[[Tensor, State], State]:
     step = cell.step
 

@@ -42,7 +42,7 @@ class Findings:
 
 
 def examine(learner: Learner, batch: Batch, with_gates: bool, exponents: int) -> Findings:
-    """One look: a pass over a batch on the reference engine, and the gradient of each sequence's last target.
+    """One look: a pass over a batch, and the gradient of each sequence's last target.
 
     The gradient is that of the loss at the *last* target of a sequence, summed over its outputs, so that lag means
     one thing whether a data set asks at the end or at every step.

@@ -135,6 +135,14 @@ def differentiate_lstm(i, f, g, o, c_before, c, dh, dc):
 
 
 @njit(**COMPILE)
+def adjoint_of_c(o, c, dh, dc, total):
+    """All of ∂E/∂c: what later steps give, dc, and what comes by h of the same step."""
+    for j in range(c.size):
+        t = tanh(c[j])
+        total[j] = dc[j] + dh[j] * (o[j] - o[j] * t * t)
+
+
+@njit(**COMPILE)
 def differentiate_gru(r, z, n, recurrent, h_before, dh):
     """Gates → ∂E/∂(pre-activations); dh from that of h to that of h_before, apart from the recurrent product."""
     for j in range(n.size):

@@ -2,7 +2,10 @@
 
 import itertools
 import os
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -29,6 +32,37 @@ def unroll(cell: Cell, inputs: Tensor, state: State, lengths: Tensor | None) -> 
     parameters = (cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh)
     outputs, h, c = _Sweep.apply(_kind(cell), inputs, state["h"], state.get("c"), *parameters, lengths)
     return outputs, {"h": h} if c is None else {"h": h, "c": c}
+
+
+@dataclass
+class Sweep:
+    """What a pass went through, and what came back through it.
+
+    Attributes:
+        inputs: (R, B, T, F).
+        states: name → (R, T + 1, B, H), the initial state first; held in padding.
+        adjoints: name → (R, T, B, H), the total derivative of what `backward` was called on with respect to the state
+            after each step, zero in padding; empty before the backward pass.
+    """
+
+    inputs: Tensor
+    states: State
+    adjoints: State = field(default_factory=dict)
+
+
+_watching: list[Sweep] | None = None
+
+
+@contextmanager
+def watched() -> Iterator[list[Sweep]]:
+    """While open, every pass of a layer is added to the list, and its adjoints are when its backward pass has run."""
+    global _watching
+    sweeps: list[Sweep] = []
+    _watching = sweeps
+    try:
+        yield sweeps
+    finally:
+        _watching = None
 
 
 def _kind(cell: ElmanCell | LSTMCell | GRUCell) -> int:
@@ -90,6 +124,11 @@ class _Sweep(torch.autograd.Function):
         ctx.save_for_backward(weight_ih, weight_hh)
         ctx.kind, ctx.size, ctx.has_bias = kind, size, bias_ih is not None
         ctx.kept = (*shared_arguments[:2], *shared_arguments[6:9], shared_arguments[10])
+        ctx.watched = None
+        if _watching is not None:
+            seen = [torch.from_numpy(state)[..., :hidden] for state in states]
+            ctx.watched = Sweep(inputs.detach(), dict(zip("hc", seen, strict=False)))
+            _watching.append(ctx.watched)
         ctx.stale, ctx.refill = False, lambda: _each_block(replicas, batch, block)
         ctx.set_materialize_grads(False)
         outputs = torch.from_numpy(states[0])[:, 1:, :, :hidden].transpose(1, 2)
@@ -123,6 +162,7 @@ class _Sweep(torch.autograd.Function):
         d_ih = np.zeros((replicas, blocks, features, count, padded), number)
         d_hh = np.zeros((replicas, blocks, hidden, count, padded), number)
         d_bias = np.zeros((replicas, blocks, planes, padded), number)
+        adjoints = [np.empty((replicas, steps, batch, padded) if ctx.watched else 0, number) for _ in carried]
         before = (
             x,
             x_replica,
@@ -135,6 +175,8 @@ class _Sweep(torch.autograd.Function):
             d_ih.reshape(-1),
             d_hh.reshape(-1),
             d_bias.reshape(-1),
+            adjoints[0].reshape(-1),
+            adjoints[-1].reshape(-1),
         )
 
         def block(replica: int, number: int, first: int, rows: int) -> None:
@@ -144,6 +186,9 @@ class _Sweep(torch.autograd.Function):
             )
 
         _each_block(replicas, batch, block)
+        if ctx.watched:
+            whole = [torch.from_numpy(array)[..., :hidden] for array in adjoints]
+            ctx.watched.adjoints = dict(zip("hc", whole, strict=False))
         d_weights = [torch.from_numpy(d.sum(1)[..., :hidden]).flatten(2) for d in (d_ih, d_hh)]
         d_initial = [torch.from_numpy(d[..., :hidden]) for d in carried]
         return (

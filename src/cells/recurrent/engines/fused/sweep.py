@@ -79,7 +79,7 @@ def forward(
 @njit(**COMPILE)
 def backward(
     kind, size, replica, first, rows, block, blocks, x, x_replica, weight_ih, weight_hh, width, h, c, gates, lengths,
-    d_outputs, dh, dc, dx, d_ih, d_hh, d_bias,
+    d_outputs, dh, dc, dx, d_ih, d_hh, d_bias, all_dh, all_dc,
 ):  # fmt: skip
     """Carry dh and dc (rows, S), the adjoints of the final state, back to those of the initial one.
 
@@ -91,6 +91,7 @@ def backward(
         d_outputs: (R, B, T, H), or empty if no loss reads the outputs.
         dx: (R, B, T, F) to fill, or empty if nobody wants it.
         d_ih, d_hh, d_bias: zeros (R, blocks, F, gates, S), (R, blocks, H, gates, S), (R, blocks, P, S), filled.
+        all_dh, all_dc: (R, T, B, S) to fill with the adjoints after every step, or empty if nobody watches.
     """
     batch, steps, features, hidden, padded, planes = size
     count = 3 if kind == g.GRU else planes
@@ -124,6 +125,10 @@ def backward(
                     if kind == g.LSTM:
                         held[1, mine:end] = dc[mine:end]
                         dc[mine:end] = 0
+        if all_dh.size:
+            _keep_adjoints(
+                kind, gates, at, flat, c, now, dh, dc, ((replica * steps + t) * batch + first) * padded, all_dh, all_dc
+            )  # fmt: skip
         _differentiate(kind, d_gates, at, flat, h, c, before, now, dh, dc)
         for gate in range(count):
             plane = at + (3 if kind == g.GRU and gate == 2 else gate) * flat
@@ -158,6 +163,14 @@ def backward(
                 kind, size, replica * blocks + block, rows, many, d_gates, at, packed_x, packed_h, ones, panel, width,
                 d_ih, d_hh, d_bias,
             )  # fmt: skip
+
+
+@njit(**COMPILE)
+def _keep_adjoints(kind, gates, at, flat, c, now, dh, dc, to, all_dh, all_dc):
+    all_dh[to : to + flat] = dh
+    if kind == g.LSTM:
+        o = at + 3 * flat
+        g.adjoint_of_c(gates[o : o + flat], c[now : now + flat], dh, dc, all_dc[to : to + flat])
 
 
 @njit(**COMPILE)
