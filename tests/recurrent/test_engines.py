@@ -2,7 +2,7 @@ import pytest
 
 from cells.errors import UserError
 from cells.recurrent.elman import ElmanCell
-from cells.recurrent.engines import choose
+from cells.recurrent.engines import choose, compiled, fused
 from cells.recurrent.feedforward import FeedforwardCell
 from cells.recurrent.gru import GRUCell
 from cells.recurrent.lstm import LSTMCell
@@ -42,3 +42,22 @@ def test_the_engine_asked_for_is_taken():
 def test_an_engine_that_cannot_run_a_cell_is_refused(engine, cell, reason):
     with pytest.raises(UserError, match=reason):
         choose(engine, cell)
+
+
+@pytest.mark.parametrize(
+    ("engine", "cell", "why", "instead"),
+    [
+        ("compiled", OwnGRU(1, 2), "torch.compile needs a C++ compiler, and there is none", "reference"),
+        ("fused", LSTMCell(1, 2), "Numba, which compiles its kernels, is not installed", "torch"),
+        ("fused", LSTMCell(1, 2, 3), "Numba, which compiles its kernels, is not installed", "reference"),
+    ],
+)
+def test_where_a_machine_lacks_what_an_engine_needs_another_takes_over_and_a_line_says_so(
+    engine, cell, why, instead, monkeypatch, caplog
+):
+    monkeypatch.setattr(fused, "find_spec", lambda name: None)
+    monkeypatch.setattr(compiled.shutil, "which", lambda name: None)
+    monkeypatch.setattr(compiled.torch.cuda, "is_available", lambda: False)
+    assert choose(engine, cell) == instead
+    assert caplog.messages == [f"engine={engine} does not run here: {why}; engine={instead} does."]
+    assert choose("auto", cell) == instead

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from cells.recurrent.cell import Cell
-from cells.recurrent.engines import ENGINES
+from cells.recurrent.engines import ENGINES, lacking
 from cells.recurrent.layer import RecurrentNetwork
 
 INPUT_SIZE, REPLICAS, BATCH, STEPS = 3, 3, 2, 5
@@ -47,7 +47,9 @@ class Trial:
         """The engines that run it at once, without long compiling, fastest first."""
         cell = self.cell(replicas)
         return [
-            name for name, engine in ENGINES.items() if name != "compiled" and engine.refuses(cell) is None
+            name
+            for name, engine in ENGINES.items()
+            if name != "compiled" and engine.refuses(cell) is None and lacking(name) is None
         ]
 
 

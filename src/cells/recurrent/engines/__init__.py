@@ -3,6 +3,7 @@
 An engine is a module with the two functions of `Engine`. A new one is a file and its line in `ENGINES`.
 """
 
+import logging
 from typing import Protocol
 
 from torch import Tensor
@@ -11,9 +12,15 @@ from cells.errors import UserError, did_you_mean
 from cells.recurrent.cell import Cell, State
 from cells.recurrent.engines import compiled, fused, own, reference, torch_kernels
 
+log = logging.getLogger(__name__)
+
 
 class Engine(Protocol):
-    """What an engine's module has to offer."""
+    """What an engine's module has to offer.
+
+    One that needs something that a machine may not have also offers `lacks() -> str | None`: what is missing here, as a
+    clause without a full stop.
+    """
 
     def refuses(self, cell: Cell, inputs: Tensor | None = None) -> str | None:
         """Why this engine cannot run a cell (on these inputs), as a clause without a full stop; None if it can."""
@@ -38,16 +45,31 @@ to compile."""
 def choose(engine: str, cell: Cell, inputs: Tensor | None = None) -> str:
     """The name of the engine that will run a cell: the one asked for, or the fastest possible one for "auto".
 
+    Where the machine lacks what the engine asked for needs, the fastest possible one takes over, and a line in the log
+    says so.
+
     Raises:
         UserError: there is no such engine, or it cannot run that cell.
     """
-    if engine == "auto":
-        return next(name for name, candidate in ENGINES.items() if candidate.refuses(cell, inputs) is None)
-    if engine not in ENGINES:
-        raise UserError(
-            f"engine={engine}: there is no such engine; {did_you_mean(engine, ['auto', *ENGINES])}"
-        )
-    reason = ENGINES[engine].refuses(cell, inputs)
-    if reason is not None:
-        raise UserError(f"engine={engine} cannot run this model: {reason}; use engine=auto.")
-    return engine
+    able = [name for name, candidate in ENGINES.items() if candidate.refuses(cell, inputs) is None]
+    if engine != "auto":
+        if engine not in ENGINES:
+            raise UserError(
+                f"engine={engine}: there is no such engine; {did_you_mean(engine, ['auto', *ENGINES])}"
+            )
+        if engine not in able:
+            reason = ENGINES[engine].refuses(cell, inputs)
+            raise UserError(f"engine={engine} cannot run this model: {reason}; use engine=auto.")
+        able = [engine, *(name for name in able if name != engine)]
+    missing = {name: lacking(name) for name in able}
+    chosen = next(name for name in able if missing[name] is None)
+    for name in able[: able.index(chosen)]:
+        log.warning("engine=%s does not run here: %s; engine=%s does.", name, missing[name], chosen)
+    return chosen
+
+
+def lacking(engine: str) -> str | None:
+    """What an engine needs and this machine does not have."""
+    lacks = getattr(ENGINES[engine], "lacks", None)
+    missing: str | None = lacks() if lacks else None
+    return missing

@@ -17,12 +17,15 @@ threads: int = torch.get_num_threads()
 """How many threads share the work; as many as PyTorch had to begin with."""
 
 
+def lacks() -> str | None:
+    """Numba, if it is not installed."""
+    return None if find_spec("numba") else "Numba, which compiles its kernels, is not installed"
+
+
 def refuses(cell: Cell, inputs: Tensor | None = None) -> str | None:
     """All but the three cells (a subclass may compute anything), and all but single and double precision on a CPU."""
     if type(cell) not in (ElmanCell, LSTMCell, GRUCell):
         return f"there are kernels for ElmanCell, LSTMCell and GRUCell, and this is {type(cell).__name__}"
-    if find_spec("numba") is None:
-        return "Numba, which compiles its kernels, is not installed"
     if inputs is not None and (
         inputs.device.type != "cpu" or inputs.dtype not in (torch.float32, torch.float64)
     ):
