@@ -1,19 +1,26 @@
 """Forward and backward pass of one layer: every engine against `torch.nn`, and against the machine's matrix product.
 
 The loss reads the last output, float32. The floor is the time the arithmetic takes at the rate of the machine's fastest
-matrix product, measured in the same run.
+matrix product, measured in the same run. "own gru" is a GRU as a user would write it, beside `torch.nn.GRU`. Of ten
+replicas the time is that of one.
 """
 
 import math
 import time
+from importlib import import_module
 from typing import Any
 
 from benchmarks.measuring import Workshop, interleaved, parser, report
 
 SHAPES = [(32, 50, 1, 32), (64, 100, 2, 64), (64, 200, 1, 128), (128, 400, 1, 128), (32, 100, 8, 256)]
 """Batch, time steps, input features, hidden size."""
-CELLS = {"elman": ("ElmanCell", "RNN", 1), "gru": ("GRUCell", "GRU", 3), "lstm": ("LSTMCell", "LSTM", 4)}
-"""Our class, PyTorch's, and the number of gates."""
+CELLS = {
+    "elman": ("cells.recurrent.elman.ElmanCell", "RNN", 1),
+    "gru": ("cells.recurrent.gru.GRUCell", "GRU", 3),
+    "lstm": ("cells.recurrent.lstm.LSTMCell", "LSTM", 4),
+    "own gru": ("benchmarks.own_gru.OwnGRU", "GRU", 3),
+}
+"""The class, PyTorch's, and the number of gates."""
 
 
 def theirs(cell: str, batch: int, steps: int, features: int, hidden: int) -> Any:
@@ -33,11 +40,12 @@ def ours(cell: str, engine: str, replicas: int, batch: int, steps: int, features
     """A pass through a layer of this project."""
     import torch
 
-    from cells.recurrent import elman, gru, lstm
     from cells.recurrent.layer import RecurrentNetwork
 
-    made = getattr({"elman": elman, "gru": gru, "lstm": lstm}[cell], CELLS[cell][0])
-    network = RecurrentNetwork(made, features, hidden, replicas=replicas, engine=engine)
+    module, _, name = CELLS[cell][0].rpartition(".")
+    network = RecurrentNetwork(
+        getattr(import_module(module), name), features, hidden, replicas=replicas, engine=engine
+    )
     network.reset_parameters([torch.Generator().manual_seed(seed) for seed in range(replicas)])
     inputs = torch.randn(replicas, batch, steps, features)
 
@@ -63,9 +71,19 @@ def product(kind: str) -> Any:
     return work
 
 
+def engines_for(cell: str, shape: tuple[int, ...], quick: bool) -> list[tuple[str, int]]:
+    """(engine, replicas) to measure for a cell at a shape."""
+    if cell == "own gru":
+        return [("reference", 1)] if quick else [("reference", 1), ("compiled", 1)]
+    if quick:
+        return [("fused", 1)]
+    ten = [("fused", 10)] if shape in (SHAPES[0], SHAPES[2]) else []
+    return [("fused", 1), ("torch", 1), ("reference", 1), *ten]
+
+
 def main() -> None:
     asked = parser("benchmarks.kernels", __doc__).parse_args()
-    rounds = 5 if asked.quick else 25
+    rounds = 5 if asked.quick else 15
     shapes = SHAPES[:3] if asked.quick else SHAPES
     stock, mine = Workshop(ours=False), Workshop(ours=True)
     rates = []
@@ -81,8 +99,8 @@ def main() -> None:
             stock.make(theirs, cell, *shape)
             floor = 3 * 2 * batch * steps * (features + hidden) * gates * hidden / rate
             times = max(1, round(0.01 / stock.seconds()))
-            for engine in ("fused",) if asked.quick else ("fused", "reference"):
-                mine.make(ours, cell, engine, 1, *shape)
+            for engine, replicas in engines_for(cell, shape, asked.quick):
+                mine.make(ours, cell, engine, replicas, *shape)
                 peer, us = interleaved(
                     [lambda n=times: stock.seconds(n), lambda n=times: mine.seconds(n)], rounds
                 )
@@ -91,16 +109,22 @@ def main() -> None:
                         "cell": cell,
                         "batch, time, input, hidden": ", ".join(map(str, shape)),
                         "engine": engine,
+                        "replicas": replicas,
                         "torch.nn ms": peer * 1e3,
-                        "ms": us * 1e3,
-                        "times faster": peer / us,
-                        "times the floor": us / floor,
+                        "ms": us / replicas * 1e3,
+                        "times faster": peer / us * replicas,
+                        "times the floor": us / replicas / floor,
                     }
                 )
     means = []
     for cell in CELLS:
-        ratios = [row["times faster"] for row in rows if row["cell"] == cell and row["engine"] == "fused"]
-        means.append(f"{cell} {math.prod(ratios) ** (1 / len(ratios)):.2f}")
+        ratios = [
+            row["times faster"]
+            for row in rows
+            if row["cell"] == cell and row["engine"] == "fused" and row["replicas"] == 1
+        ]
+        if ratios:
+            means.append(f"{cell} {math.prod(ratios) ** (1 / len(ratios)):.2f}")
     summary = (
         f"fused, geometric mean over shapes: {', '.join(means)} times faster than torch.nn; floor at {rate / 1e9:.0f} "
         f"GFLOP/s; {time.perf_counter() - started:.0f} s"

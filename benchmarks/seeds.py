@@ -1,31 +1,42 @@
-"""Wall time of one run with several replicas, against as many hand-written training loops one after the other.
+"""Wall time of one run with several replicas, and of a sweep, against as many processes with one training each.
 
-The loop is what a careful user would write with PyTorch alone: `DataLoader`, `nn.*`, Adam, clipping, no logging. Both
-train on the same number of updates; ours validates and logs as it always does. Whole processes, started afresh.
+The loop is what a careful user would write with PyTorch alone: `DataLoader`, `nn.*`, Adam, clipping, no logging;
+Lightning is the same as a plain LightningModule with its usual logging, validation and checkpoints. All train for the
+same number of updates; ours validates, logs and reports as it always does. Whole processes, started afresh. A peer's
+process is timed alone, and counted as often as it would have to run.
 """
 
 import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measuring import parser, report
+from benchmarks.measuring import interleaved, parser, report
+
+CELLS = ("elman", "lstm", "gru")
 
 
-def program(cell: str, seeds: int, steps: int) -> float:
-    """Seconds of `python train.py`, start-up included."""
+def program(models: str, seeds: int, steps: int) -> float:
+    """Seconds of `python train.py`, start-up included; of a sweep if several models are named."""
     with tempfile.TemporaryDirectory() as folder:
+        sweep = ["-m"] if "," in models else []
         return _seconds(
-            [str(Path(__file__).parents[1] / "train.py"), f"model={cell}", "data=adding", "data.length=50",
-             f"seeds={seeds}", f"trainer.max_steps={steps}", f"output_dir={folder}"]
+            [str(Path(__file__).parents[1] / "train.py"), *sweep, f"model={models}", "data=adding", "data.length=50",
+             "model.hidden_size=32", f"seeds={seeds}", f"trainer.max_steps={steps}", f"output_dir={folder}"]
         )  # fmt: skip
 
 
-def raw_loop(cell: str, seeds: int, steps: int) -> float:
-    """Seconds of as many processes with a loop, one after the other."""
-    return sum(_seconds(["-m", "benchmarks.raw_loop", cell, str(seed), str(steps)]) for seed in range(seeds))
+def raw_loop(cell: str, steps: int) -> float:
+    """Seconds of a process with a loop written by hand."""
+    return _seconds(["-m", "benchmarks.raw_loop", cell, "0", str(steps)])
+
+
+def plain_lightning(cell: str, steps: int) -> float:
+    """Seconds of a process with plain Lightning."""
+    return _seconds(["-m", "benchmarks.plain_lightning", cell, "0", str(steps), "--validate"])
 
 
 def _seconds(arguments: list[str]) -> float:
@@ -38,27 +49,34 @@ def _seconds(arguments: list[str]) -> float:
 
 def main() -> None:
     asked = parser("benchmarks.seeds", __doc__).parse_args()
-    counts, steps = ((1, 3), 300) if asked.quick else ((1, 2, 5, 10, 30), 3000)
+    counts, steps, rounds = ((1, 3), 300, 1) if asked.quick else ((1, 2, 5, 10, 30), 3000, 3)
+    cells = ("gru",) if asked.quick else CELLS
     rows: list[dict[str, Any]] = []
-    for cell in ("gru",) if asked.quick else ("elman", "lstm", "gru"):
-        # One loop is timed often enough to know it; thirty of them take thirty times as long.
-        loop = sorted(raw_loop(cell, 1, steps) for _ in range(1 if asked.quick else 3))[
-            -1 if asked.quick else 1
-        ]
+    one = {
+        cell: interleaved([partial(raw_loop, cell, steps), partial(plain_lightning, cell, steps)], rounds)
+        for cell in cells
+    }
+    for cell in cells:
         for seeds in counts:
-            ours = program(cell, seeds, steps)
-            rows.append(
-                {
-                    "cell": cell,
-                    "seeds": seeds,
-                    "updates": steps,
-                    "raw loops s": loop * seeds,
-                    "train.py s": ours,
-                    "times faster": loop * seeds / ours,
-                    "seconds a seed": ours / seeds,
-                }
-            )
+            rows.append(_row(cell, seeds, steps, *one[cell], program(cell, seeds, steps)))
+    if not asked.quick:
+        loops, lightning = (sum(one[cell][peer] for cell in CELLS) for peer in (0, 1))
+        (ours,) = interleaved([partial(program, ",".join(CELLS), 10, steps)], rounds)
+        rows.append(_row(f"-m {','.join(CELLS)}", 10, steps, loops, lightning, ours))
     report("Several seeds, adding with 50 steps, hidden size 32, batch 32", rows, asked)
+
+
+def _row(models: str, seeds: int, steps: int, loop: float, lightning: float, ours: float) -> dict[str, Any]:
+    return {
+        "models": models,
+        "seeds": seeds,
+        "updates": steps,
+        "raw loops s": loop * seeds,
+        "plain Lightning s": lightning * seeds,
+        "train.py s": ours,
+        "times faster than loops": loop * seeds / ours,
+        "than Lightning": lightning * seeds / ours,
+    }
 
 
 if __name__ == "__main__":
