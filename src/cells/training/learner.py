@@ -119,6 +119,17 @@ class Learner(LightningModule):
         self.readout.reset_parameters(generators)
         self.target_std: Tensor | None
         self.register_buffer("target_std", content.target_std, persistent=False)
+        self._named_parameters = dict(
+            self.named_parameters()
+        )  # walking through all modules takes time in each step
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Lightning notes forty times a step which hook is running. `nn.Module` would look each time whether that is a
+        # parameter, a buffer or a module, which takes a tenth of a small step.
+        if name == "_current_fx_name":
+            self.__dict__[name] = value
+        else:
+            super().__setattr__(name, value)
 
     def forward(
         self, inputs: Tensor, state: list[State] | None = None, lengths: Tensor | None = None
@@ -204,7 +215,7 @@ class Learner(LightningModule):
         """Lightning's hook after every backward pass: log gradient norms when due, and clip each replica by itself."""
         if self.gradient_clip_norm is None and not self.is_log_step:
             return
-        gradients = {name: p.grad for name, p in self.named_parameters() if p.grad is not None}
+        gradients = {name: p.grad for name, p in self._named_parameters.items() if p.grad is not None}
         norms, totals = gradient_norms(gradients)
         clipped = totals
         if self.gradient_clip_norm is not None:
@@ -220,10 +231,11 @@ class Learner(LightningModule):
         self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None
     ) -> None:
         """Lightning's hook for the update; replicas that are frozen keep their parameters through it."""
-        kept = [parameter.detach()[self.frozen] for parameter in self.parameters()] if self.frozen else []
+        parameters = self._named_parameters.values() if self.frozen else []
+        kept = [parameter.detach()[self.frozen] for parameter in parameters]
         super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
         with torch.no_grad():
-            for parameter, before in zip(self.parameters(), kept, strict=False):
+            for parameter, before in zip(parameters, kept, strict=True):
                 parameter[self.frozen] = before
 
     def configure_optimizers(self) -> Any:
