@@ -15,22 +15,18 @@ from cells.data.datamodule import SequenceDataModule
 from cells.data.sequences import SequenceData, Split
 from cells.errors import UserError
 from cells.settings import Settings, read_settings
-from cells.targets import instantiate, locate
-from cells.training.checkpoints import read_checkpoint, unusable
+from cells.targets import checked, instantiate, locate
+from cells.training.checkpoints import check_checkpoint
 from cells.training.diagnosis import Diagnosis
 from cells.training.learner import Learner
 from cells.training.logger import ReplicaLogger
-from cells.training.settings import TrainerSettings
+from cells.training.settings import LearnerSettings, TrainerSettings
+from cells.training.streams import refuse_unordered
 
 ELEMENTWISE_OPTIMIZERS = frozenset(
     {"Adam", "AdamW", "SGD", "RMSprop", "Adagrad", "Adadelta", "Adamax", "NAdam", "RAdam", "ASGD", "Rprop"}
 )
 """Optimisers whose update of a number depends on that number's own gradient alone, so that replicas stay apart."""
-
-ENTRIES = frozenset(
-    {"loops", "callbacks", "optimizer_states", "lr_schedulers", "global_step", "seeds", "optimizer"}
-)
-"""What a checkpoint of a training has besides weights."""
 
 REPLACED_CALLBACKS = {
     "EarlyStopping": "trainer.patience stops each replica by itself",
@@ -106,7 +102,10 @@ def build(config: Mapping[str, Any], last: Path | None = None) -> Parts:
     trusted = settings.trusted_modules
     training: TrainerSettings = instantiate(settings.trainer, "trainer", trusted)
     _check_devices(training)
-    datamodule: SequenceDataModule = instantiate(settings.data, "data", trusted, seeds=settings.seeds)
+    in_order = LearnerSettings(**checked(LearnerSettings, settings.learner, "learner")).carry_state
+    datamodule: SequenceDataModule = instantiate(
+        settings.data, "data", trusted, seeds=settings.seeds, in_order=in_order
+    )
     content = _load(json.dumps(settings.data, sort_keys=True), trusted)
     if training.overfit_batches:
         content = _first_rows(content, training.overfit_batches * datamodule.batch_size)
@@ -117,6 +116,8 @@ def build(config: Mapping[str, Any], last: Path | None = None) -> Parts:
             f"trainer.devices={training.devices}: {processes} processes cannot share a batch of {batch} sequences; use "
             "fewer, or raise data.batch_size."
         )
+    if in_order:
+        refuse_unordered(content, datamodule.batch_size, processes)
     try:
         total_steps = training.total_steps(datamodule.steps_per_epoch)
     except ValueError as error:
@@ -136,9 +137,9 @@ def build(config: Mapping[str, Any], last: Path | None = None) -> Parts:
     _try_cell(learner, settings, content)
     _try_optimizer(learner, settings)
     if settings.ckpt_path is not None:
-        _check_checkpoint(Path(settings.ckpt_path), learner, total_steps)
+        check_checkpoint(Path(settings.ckpt_path), learner, total_steps, datamodule.streams)
     if last is not None:
-        _check_checkpoint(last, learner, total_steps, resuming=True)
+        check_checkpoint(last, learner, total_steps, datamodule.streams, resuming=True)
     diagnosis = instantiate(settings.diagnostics, "diagnostics", trusted) if settings.diagnostics else None
     return Parts(settings, training, datamodule, learner, total_steps, _callbacks(settings), diagnosis)
 
@@ -162,6 +163,7 @@ def _first_rows(content: SequenceData, rows: int) -> SequenceData:
         first(train.offset),
         first(train.scale),
         None if train.positions is None else train.positions[:rows],
+        first(train.follows),
     )
     # The baselines were measured on the whole test split, and say nothing about these few.
     note = f"trained and tested on the same {len(few)} sequences: a look at whether it learns at all, and no result"
@@ -232,34 +234,6 @@ def _callbacks(settings: Settings) -> list[Callback]:
                 )
         callbacks.append(callback)
     return callbacks
-
-
-def _check_checkpoint(path: Path, learner: Learner, total_steps: int, resuming: bool = False) -> None:
-    checkpoint = read_checkpoint(path, resuming=resuming)
-    if ENTRIES - checkpoint.keys():
-        raise unusable(
-            path, "it holds weights only, not a training to go on with", "use …/last.ckpt", resuming
-        )
-    as_trained = "give it the configuration that it was trained with"
-    ours, theirs = learner.state_dict(), checkpoint["state_dict"]
-    for name in ours.keys() | theirs.keys():
-        mine, given = (tuple(state[name].shape) if name in state else "absent" for state in (ours, theirs))
-        if mine != given:
-            complaint = (
-                f"it holds another model or another number of seeds ({name} is {given} there and {mine} here)"
-            )
-            raise unusable(path, complaint, as_trained, resuming)
-    optimizer = type(learner.configure_optimizers()["optimizer"]).__name__
-    for key, value in (("seeds", list(learner.seeds)), ("optimizer", optimizer)):
-        if checkpoint[key] != value:
-            complaint = f"it was trained with {key} {checkpoint[key]}, and this run has {value}"
-            raise unusable(path, complaint, as_trained, resuming)
-    step = checkpoint["global_step"]
-    # A run that was stopped in its test has made all its updates.
-    if step > total_steps or (step == total_steps and not resuming):
-        raise unusable(
-            path, f"it stands at update {step} already", "set trainer.max_steps above that to go on", resuming
-        )
 
 
 def _check_devices(training: TrainerSettings) -> None:

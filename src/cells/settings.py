@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from cells.errors import UserError, did_you_mean
@@ -21,6 +21,7 @@ class Settings:
     trainer: Mapping[str, Any]
     logger: Mapping[str, Any]
     scheduler: Mapping[str, Any] | None = None
+    learner: Mapping[str, Any] = field(default_factory=dict)
     callbacks: Mapping[str, Any] | None = None
     diagnostics: Mapping[str, Any] | None = None
     seeds: tuple[int, ...] = (0,)
@@ -38,7 +39,7 @@ def read_settings(config: Mapping[str, Any]) -> Settings:
     Raises:
         UserError: unknown key, missing section or wrong type.
     """
-    names = [field.name for field in fields(Settings)]
+    names = [each.name for each in fields(Settings)]
     for key in config:
         if key not in names:
             raise UserError(

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from cells.cli import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_REFUSED
+from cells.settings import dotted_keys
 
 from .conftest import Program
 
@@ -87,7 +88,10 @@ def test_exit_codes_are_told(program: Program) -> None:
 def test_settings_outside_all_groups_are_listed(program: Program) -> None:
     out = program("--help").out
     top = yaml.safe_load((CONF / "config.yaml").read_text(encoding="utf-8"))
-    for key in top.keys() - {"defaults", "hydra"}:
+    outside = {key: value for key, value in top.items() if key not in ("defaults", "hydra")}
+    for key in dotted_keys(outside):
+        if isinstance(outside.get(key), dict):
+            continue
         assert re.search(rf"^  {key}=\S+ +\w+", out, flags=re.MULTILINE), key
 
 

@@ -1,4 +1,4 @@
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -103,6 +103,51 @@ class TestOrderOfTrainingBatches:
             alone = Numbered(batch_size=5, seeds=(seed,))
             for step in range(9):
                 assert together.draw(step)[replica].equal(alone.draw(step)[0])
+
+
+class TestDrawingInOrder:
+    def in_order(self, size: int = 20, batch_size: int = 3, gap: int | None = None, **settings) -> Numbered:
+        """Rows that follow one another, but for the one at `gap`."""
+        data = Numbered(size=size, batch_size=batch_size, in_order=True, **settings)
+        follows = torch.arange(size) > 0
+        if gap is not None:
+            follows[gap] = False
+        val, test = data.content.val, data.content.test
+        data.content = replace(
+            data.content,
+            train=replace(data.content.train, follows=follows),
+            val=replace(val, follows=torch.arange(len(val)) > 0),
+            test=replace(test, follows=torch.arange(len(test)) > 0),
+        )
+        return data
+
+    def test_each_place_of_a_batch_walks_through_a_stretch_of_its_own_in_every_epoch(self):
+        data = self.in_order(seeds=(4, 9))
+        assert data.steps_per_epoch == 6
+        expected = [[step, 6 + step, 12 + step] for step in range(6)]
+        assert [data.draw(step).tolist() for step in range(12)] == [[row, row] for row in 2 * expected]
+
+    def test_a_stream_starts_with_the_epoch_and_after_a_gap_and_goes_on_otherwise(self):
+        data = attach(self.in_order(gap=8))
+        continues = [draw.continues.tolist() for draw in data.train_dataloader()]
+        assert continues == [[[False] * 3], [[True] * 3], [[True, False, True]], *[[[True] * 3]] * 3]
+
+    def test_resumed_within_an_epoch_the_streams_go_on(self):
+        draws = list(attach(self.in_order(), step=8).train_dataloader())
+        assert [draw.rows[0, 0].item() for draw in draws] == [2, 3, 4, 5]
+        assert all(draw.continues.all() for draw in draws)
+
+    def test_evaluation_is_one_stream(self):
+        draws = list(self.in_order().val_dataloader())
+        assert [draw.rows.tolist() for draw in draws] == [[[row]] for row in range(7)]
+        assert [draw.continues.item() for draw in draws] == [False, *[True] * 6]
+        assert len(self.in_order().test_dataloader()) == EVALUATION_BATCH + 5
+
+    def test_a_batch_knows_which_of_its_sequences_go_on(self):
+        data = attach(self.in_order())
+        first, second, *_ = data.train_dataloader()
+        assert not data.on_after_batch_transfer(first, 0).continues.any()
+        assert data.on_after_batch_transfer(second, 0).continues.all()
 
 
 class TestTrainingDraws:

@@ -5,6 +5,7 @@ the key does. `--help` and docs/configuration.md are made of these.
 """
 
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -81,27 +82,27 @@ def own_keys(group: str, option: str) -> list[Key]:
     shared = shared_file(group, option)
     comments = {key.name: key.comment for key in keys(group, shared)} if shared else {}
     found = []
-    path: list[str] = []
-    for line in _lines(group, option):
-        match = _KEY.match(line)
-        if not match:
-            continue
-        depth = len(match["indent"]) // 2
-        path = [*path[:depth], match["key"]]
-        name = ".".join([group, *path])
-        comment = match["comment"] or comments.get(name, "")
-        if comment and match["value"]:
-            found.append(Key(name, match["value"], comment))
+    for key in _keys(_lines(group, option)):
+        name = f"{group}.{key.name}"
+        comment = key.comment or comments.get(name, "")
+        if comment and key.default:
+            found.append(Key(name, key.default, comment))
     return found
 
 
 def top_level_keys() -> list[Key]:
     """The settings outside all groups."""
     text = (_conf() / "config.yaml").read_text(encoding="utf-8")
-    matches = (_KEY.match(line) for line in text.splitlines())
-    return [
-        Key(m["key"], m["value"], m["comment"]) for m in matches if m and not m["indent"] and m["comment"]
-    ]
+    return [key for key in _keys(text.splitlines()) if key.comment and key.default]
+
+
+def _keys(lines: Iterable[str]) -> Iterator[Key]:
+    """All keys of a YAML file, dotted, with an empty value or comment where there is none."""
+    path: list[str] = []
+    for match in filter(None, map(_KEY.match, lines)):
+        depth = len(match["indent"]) // 2
+        path = [*path[:depth], match["key"]]
+        yield Key(".".join(path), match["value"] or "", match["comment"] or "")
 
 
 def every_key() -> list[str]:

@@ -26,11 +26,14 @@ class SequenceDataModule(LightningDataModule, ABC):
         batch_size: sequences per training step and replica.
         seed: fixes the data set itself. The run's own seeds vary initialisation, order and dropout.
         seeds: the run's seeds, one a replica; set by the program.
+        in_order: draw the training split as `batch_size` streams side by side, and the other splits as one stream, each
+            sequence after the one that it follows; set by the program for `learner.carry_state`.
     """
 
     batch_size: PositiveInt = 32
     seed: NonNegativeInt = 0
     seeds: tuple[int, ...] = (0,)
+    in_order: bool = False
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -65,9 +68,17 @@ class SequenceDataModule(LightningDataModule, ABC):
         """Full batches in the training split; the remainder, another one in every epoch, is left out."""
         return max(1, len(self.content.train) // self.batch_size)
 
+    @property
+    def streams(self) -> int:
+        """How many streams the training split is drawn as; 0 where its order is random."""
+        return self.batch_size if self.in_order else 0
+
     def draw(self, step: int) -> Tensor:
         """Row numbers (R, B) of the training batch of a step: a pure function of the seeds and the step."""
         epoch, position = divmod(step, self.steps_per_epoch)
+        if self.in_order:
+            stream = position + self.steps_per_epoch * torch.arange(self.batch_size)
+            return stream.expand(len(self.seeds), -1)
         rows = slice(position * self.batch_size, (position + 1) * self.batch_size)
         return torch.stack([self._order(seed, epoch)[rows] for seed in self.seeds])
 
@@ -85,10 +96,14 @@ class SequenceDataModule(LightningDataModule, ABC):
         return TrainingDraws(self)
 
     def val_dataloader(self) -> "EvaluationDraws":
-        return EvaluationDraws("val", len(self.content.val))
+        return self._evaluation("val")
 
     def test_dataloader(self) -> "EvaluationDraws":
-        return EvaluationDraws("test", len(self.content.test))
+        return self._evaluation("test")
+
+    def _evaluation(self, name: str) -> "EvaluationDraws":
+        split = self.content.splits[name]
+        return EvaluationDraws(name, len(split), split.follows if self.in_order else None)
 
     def on_after_batch_transfer(self, batch: Draw, dataloader_idx: int) -> Batch:
         """Lightning's hook: gather the drawn rows on the device. Training rows are shared out over the devices."""
@@ -96,7 +111,7 @@ class SequenceDataModule(LightningDataModule, ABC):
         split = self._split_on(batch.split, batch.rows.device, dtype)
         world_size = self.trainer.world_size if self.trainer else 1
         if batch.split != "train" or world_size == 1:
-            return gather(split, batch.rows, len(self.seeds))
+            return gather(split, batch.rows, len(self.seeds))._replace(continues=batch.continues)
         mine = batch.rows[:, self.trainer.global_rank :: world_size]  # type: ignore[union-attr]
         counted = valid_targets(split.targets[batch.rows]).flatten(1).sum(1)
         return gather(split, mine, len(self.seeds))._replace(positions_in_all=counted)
@@ -149,7 +164,16 @@ class TrainingDraws:
         trainer = self._datamodule.trainer
         first = trainer.global_step if trainer else 0
         for step in range(first, (first // len(self) + 1) * len(self)):
-            yield Draw("train", self._datamodule.draw(step))
+            rows = self._datamodule.draw(step)
+            yield Draw("train", rows, self._continues(rows, step))
+
+    def _continues(self, rows: Tensor, step: int) -> Tensor | None:
+        """A stream goes on with the sequence that follows; with an epoch it starts anew."""
+        if not self._datamodule.in_order:
+            return None
+        follows = self._datamodule.content.train.follows
+        assert follows is not None, "checked when the run was built"
+        return follows[rows[:1]] & (step % len(self) > 0)
 
     def state_dict(self) -> dict[str, int]:
         """Nothing to keep: the global step, which Lightning restores, says it all."""
@@ -160,15 +184,19 @@ class TrainingDraws:
 
 
 class EvaluationDraws:
-    """A whole split in order, in large batches that all replicas share."""
+    """A whole split in order, in large batches that all replicas share.
 
-    def __init__(self, split: str, size: int) -> None:
-        self._split, self._size = split, size
+    Given `follows` (N,), as of `Split`, one sequence after the other.
+    """
+
+    def __init__(self, split: str, size: int, follows: Tensor | None = None) -> None:
+        self._split, self._size, self._follows = split, size, follows
+        self._batch = EVALUATION_BATCH if follows is None else 1
 
     def __len__(self) -> int:
-        return -(-self._size // EVALUATION_BATCH)
+        return -(-self._size // self._batch)
 
     def __iter__(self) -> Iterator[Draw]:
-        for first in range(0, self._size, EVALUATION_BATCH):
-            rows = torch.arange(first, min(first + EVALUATION_BATCH, self._size))
-            yield Draw(self._split, rows.unsqueeze(0))
+        for first in range(0, self._size, self._batch):
+            rows = torch.arange(first, min(first + self._batch, self._size)).unsqueeze(0)
+            yield Draw(self._split, rows, None if self._follows is None else self._follows[rows])

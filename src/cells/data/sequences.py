@@ -25,6 +25,8 @@ class Split:
         lengths: (N,) int64 numbers of valid time steps, or None if every sequence fills all T.
         offset, scale: (N, O) for real targets that are normalised: original = offset + scale · target.
         positions: (N,) row number in the original series of each window's first target, for pictures.
+        follows: (N,) True where a sequence goes on where the one before it ends, so that a state can be carried from
+            one to the other; None where sequences have nothing to do with one another.
     """
 
     inputs: Tensor
@@ -33,6 +35,7 @@ class Split:
     offset: Tensor | None = None
     scale: Tensor | None = None
     positions: np.ndarray | None = None
+    follows: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -103,10 +106,14 @@ class SequenceData:
 
 
 class Draw(NamedTuple):
-    """Which sequences a batch consists of: (R, B) row numbers of one split, one row of B for every replica."""
+    """Which sequences a batch consists of: (R, B) row numbers of one split, one row of B for every replica.
+
+    Drawn in order, `continues` is as in `Batch`.
+    """
 
     split: str
     rows: Tensor
+    continues: Tensor | None = None
 
 
 class Batch(NamedTuple):
@@ -119,6 +126,8 @@ class Batch(NamedTuple):
         scale: (R, B, O) or None: multiplies an error to give it the target's original unit.
         positions_in_all: (R,) valid target positions in the whole batch over all devices; None on a single device,
             where the batch at hand is the whole.
+        continues: (1, B) True where a sequence goes on where the one in its place in the batch before ended; None
+            where batches are drawn in any order.
     """
 
     inputs: Tensor
@@ -126,6 +135,7 @@ class Batch(NamedTuple):
     lengths: Tensor | None
     scale: Tensor | None
     positions_in_all: Tensor | None
+    continues: Tensor | None = None
 
 
 def valid_targets(targets: Tensor) -> Tensor:

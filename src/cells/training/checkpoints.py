@@ -10,9 +10,15 @@ from pytorch_lightning.plugins.io import CheckpointIO
 
 from cells.errors import UserError
 from cells.training.learner import Learner
+from cells.training.streams import carried_streams
 
 LAST = Path("checkpoints", "last.ckpt")
 BEST = Path("checkpoints", "best.ckpt")
+
+ENTRIES = frozenset(
+    {"loops", "callbacks", "optimizer_states", "lr_schedulers", "global_step", "seeds", "optimizer"}
+)
+"""What a checkpoint of a training has besides weights."""
 
 
 class AtomicCheckpointIO(CheckpointIO):
@@ -78,6 +84,52 @@ def unusable(path: Path, complaint: str, remedy: str, resuming: bool) -> UserErr
             f"resume=true: {path} of the run to resume is of no use ({complaint}); start anew without resume=true."
         )
     return UserError(f"ckpt_path={path}: {complaint}; {remedy}.")
+
+
+def check_checkpoint(
+    path: Path, learner: Learner, total_steps: int, streams: int, resuming: bool = False
+) -> None:
+    """Refuse a checkpoint that a training cannot go on from.
+
+    Args:
+        path: the file.
+        learner: as built for the training.
+        total_steps: updates in the whole training.
+        streams: how many streams of a series it carries the state of; 0 for none.
+        resuming: as of `read_checkpoint`.
+
+    Raises:
+        UserError: it is no checkpoint of a training, or one of another training, or that training has ended.
+    """
+    checkpoint = read_checkpoint(path, resuming=resuming)
+    if ENTRIES - checkpoint.keys():
+        raise unusable(
+            path, "it holds weights only, not a training to go on with", "use …/last.ckpt", resuming
+        )
+    as_trained = "give it the configuration that it was trained with"
+    ours, theirs = learner.state_dict(), checkpoint["state_dict"]
+    for name in ours.keys() | theirs.keys():
+        mine, given = (tuple(state[name].shape) if name in state else "absent" for state in (ours, theirs))
+        if mine != given:
+            complaint = (
+                f"it holds another model or another number of seeds ({name} is {given} there and {mine} here)"
+            )
+            raise unusable(path, complaint, as_trained, resuming)
+    optimizer = type(learner.configure_optimizers()["optimizer"]).__name__
+    for key, value in (("seeds", list(learner.seeds)), ("optimizer", optimizer)):
+        if checkpoint[key] != value:
+            complaint = f"it was trained with {key} {checkpoint[key]}, and this run has {value}"
+            raise unusable(path, complaint, as_trained, resuming)
+    carried = carried_streams(checkpoint)
+    if carried != streams:
+        complaint = f"it carries the state of {carried} streams, and this run of {streams}"
+        raise unusable(path, complaint, as_trained, resuming)
+    step = checkpoint["global_step"]
+    # A run that was stopped in its test has made all its updates.
+    if step > total_steps or (step == total_steps and not resuming):
+        raise unusable(
+            path, f"it stands at update {step} already", "set trainer.max_steps above that to go on", resuming
+        )
 
 
 def _holds_tensors(state: Any) -> bool:

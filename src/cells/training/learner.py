@@ -15,6 +15,7 @@ from cells.diagnostics.gradient_norm import clip_per_replica, gradient_norms
 from cells.errors import UserError
 from cells.recurrent.cell import Cell, State
 from cells.recurrent.layer import RecurrentNetwork
+from cells.training.carrying import CarriedStates
 from cells.training.objective import Loss, position_losses, positions, scores
 from cells.training.readout import Readout
 
@@ -85,6 +86,7 @@ class Learner(LightningModule):
         self.targets_at = content.target_at
         self.gradient_clip_norm = gradient_clip_norm
         self.log_every_steps = log_every_steps
+        self.carried = CarriedStates()
         self.frozen: list[int] = []
         self.worst_loss: Tensor | None = None
         self.validation_scores: dict[str, Tensor] = {}
@@ -148,8 +150,16 @@ class Learner(LightningModule):
             return self.readout(outputs), state
         return self.readout(self.network.last_hidden(state)), state
 
+    def _predictions(self, split: str, batch: Batch) -> Tensor:
+        """Predictions for a batch; where it is drawn in order, from the state that the batch before it left."""
+        predictions, states = self(
+            batch.inputs, self.carried.before(split, batch, self.network), batch.lengths
+        )
+        self.carried.keep(split, batch, states)
+        return cast(Tensor, predictions)
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        predictions, _ = self(batch.inputs, lengths=batch.lengths)
+        predictions = self._predictions("train", batch)
         summed = position_losses(predictions, batch.targets, self.loss_name).flatten(1).sum(1)
         counted = positions(batch.targets) if batch.positions_in_all is None else batch.positions_in_all
         losses = summed / counted.clamp(min=1)
@@ -172,7 +182,7 @@ class Learner(LightningModule):
         return cast(Tensor, self.trainer.strategy.reduce(shares.clone(), reduce_op="sum"))
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        predictions, _ = self(batch.inputs, lengths=batch.lengths)
+        predictions = self._predictions("val", batch)
         self._evaluated.append(scores(predictions, batch, self.loss_name, self.target_std))
 
     def on_validation_epoch_end(self) -> None:
@@ -181,7 +191,7 @@ class Learner(LightningModule):
         self._publish("val", self.validation_scores)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
-        predictions, _ = self(batch.inputs, lengths=batch.lengths)
+        predictions = self._predictions("test", batch)
         kept = predictions.argmax(-1) if self.loss_name == "cross_entropy" else predictions
         self._evaluated.append(
             scores(predictions, batch, self.loss_name, self.target_std) | {"predictions": kept}
@@ -244,6 +254,12 @@ class Learner(LightningModule):
             return {"optimizer": optimizer}
         scheduler = self._make_scheduler(optimizer, self._total_steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["carried_state"] = self.carried.state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.carried.load_state_dict(checkpoint.get("carried_state", []))
 
     def log_replicas(self, values: dict[str, Tensor]) -> None:
         """Log tensors of shape (R,) under their tags: loggers that know replicas fan them out, others get the mean."""

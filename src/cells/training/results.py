@@ -15,7 +15,7 @@ from cells.training.replicas import Replica
 
 PREDICTIONS_NAME = "predictions.npz"
 MOST_PREDICTION_BYTES = 64 * 2**20
-HYPERPARAMETER_SECTIONS = ("model", "data", "optimizer", "scheduler", "trainer")
+HYPERPARAMETER_SECTIONS = ("model", "data", "learner", "optimizer", "scheduler", "trainer")
 
 
 def save_predictions(folder: Path, learner: Learner, content: SequenceData) -> None:

@@ -1,9 +1,20 @@
-"""Settings of the training itself: the `trainer` section of the configuration."""
+"""Settings of the training itself: the `trainer` and `learner` sections of the configuration."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearnerSettings:
+    """How a training goes through its data.
+
+    Args:
+        carry_state: go through a series in order and start each batch from the state in which the one before it ended.
+    """
+
+    carry_state: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

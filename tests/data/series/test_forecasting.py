@@ -58,6 +58,20 @@ def test_inputs_targets_and_positions_are_those_of_a_slow_loop(forecast: Forecas
     np.testing.assert_allclose(content.target_std, np.tile(std[[2, 0]], 3), rtol=1e-6)
 
 
+def test_windows_follow_one_another_where_they_adjoin_on_one_scale(forecast: Forecast) -> None:
+    values = lines(walk(200, 2))
+    values[13] = ",1"  # an input of the third window of six rows, and to be forecast by the second
+    settings = {"header": "y,x", "gaps": "drop", "stride": 6}
+    content = forecast(values, **settings, normalize="series").content
+    starts = content.train.positions - 6
+    assert starts[:4].tolist() == [0, 18, 24, 30]
+    assert content.train.follows[:4].tolist() == [False, False, True, True]
+    assert content.val.follows.tolist() == [False, *[True] * (len(content.val) - 1)]
+    for changed in ({"stride": 5}, {"stride": 7}, {"normalize": "window"}, {"normalize": "difference"}):
+        other = forecast(values, **({"normalize": "series"} | settings | changed)).content
+        assert not other.train.follows.any(), changed
+
+
 @pytest.mark.parametrize("normalize", ["series", "window", "difference"])
 @pytest.mark.parametrize("center", ["last", "mean"])
 def test_normalisation_undoes_exactly(forecast: Forecast, normalize: Normalize, center: str) -> None:

@@ -18,6 +18,13 @@ def test_the_training_split_is_1_to_20_viewed_as_four_sequences_of_five_and_the_
     assert originals(train)[1] == [[6, 7], [11, 12], [16, 17], [21, 22]]
 
 
+def test_every_sequence_but_the_first_goes_on_where_the_one_before_it_ended():
+    for split in Counting().content.splits.values():
+        assert split.follows.tolist() == [False, True, True, True]
+        joined = split.inputs.flatten()
+        assert torch.diff(joined).numpy() == pytest.approx(np.full(19, 1 / 20), abs=1e-6)
+
+
 def test_validation_and_test_count_on_from_there():
     content = Counting().content
     for split, first in ((content.val, 21), (content.test, 41)):

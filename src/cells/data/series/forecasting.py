@@ -228,7 +228,13 @@ class SeriesDataModule(SequenceDataModule):
             offset=_flat(np.broadcast_to(offset, future.shape)),
             scale=_flat(np.broadcast_to(scale, future.shape)),
             positions=positions,
+            follows=self._follows(starts),
         )
+
+    def _follows(self, starts: np.ndarray) -> torch.Tensor:
+        """Which windows start at the row after the window before them, and see values on the same scale as it."""
+        adjoining = np.diff(starts, prepend=starts[0]) == self.window
+        return torch.from_numpy(adjoining & (self.normalize == "series"))
 
     def _figures(
         self, rows: dict[str, range], starts: dict[str, np.ndarray], inputs: list[str]

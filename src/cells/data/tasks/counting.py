@@ -14,8 +14,8 @@ from cells.errors import UserError
 
 NOTE = (
     "Shows how a network extrapolates a straight line, not which cell is better: validation and test count "
-    "on where training stopped, and continuing the line makes no error; the rows are independent sequences "
-    "of one batch, and no state passes from one to the next."
+    "on where training stopped, and continuing the line makes no error; the rows are sequences of one "
+    "batch, and no state passes from one to the next within it."
 )
 
 
@@ -97,4 +97,5 @@ class Counting(SequenceDataModule):
             offset=torch.zeros(targets.shape),
             scale=torch.full(targets.shape, self.scale),
             positions=targets[:, 0] - 1,  # 1 is the first number, at position 0
+            follows=torch.arange(len(starts)) > 0,
         )
