@@ -10,19 +10,28 @@ from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
 import cells.cli.hydra_entry  # noqa: F401 (registers the resolver that the configuration uses)
+from cells.build import build
+from cells.cli.yaml_comments import group_options
+from cells.compare.published import matches
+from cells.compare.records import Run, _config
 from cells.run import execute
+from cells.settings import read_published
 from cells.training.checkpoints import LAST, read_checkpoint
 
 CONF = Path(__file__).parents[1] / "conf"
 FEW_STEPS = ("trainer.max_steps=2", "trainer.val_every_steps=1", "logger=csv")
-ADDING = ("data=adding", "data.length=5", "data.train_size=64", "data.val_size=32", "data.test_size=32")
+SMALL_DATA = ("data.train_size=64", "data.val_size=32", "data.test_size=32")
+ADDING = ("data=adding", "data.length=5", *SMALL_DATA)
 OWN_TABLE = ("data.path=own.csv", "data.target=y")
 
 Execute = Callable[..., tuple[dict[str, Any], Path]]
 
 
-def options(group: str) -> list[str]:
-    return [path.stem for path in sorted((CONF / group).glob("[!_]*.yaml"))]
+def composed(*overrides: str) -> dict[str, Any]:
+    with initialize_config_module("cells.conf", version_base="1.3"):
+        config = OmegaConf.to_container(compose("config", overrides=[*overrides]), resolve=True)
+    assert isinstance(config, dict)
+    return config  # type: ignore[return-value]
 
 
 @pytest.fixture
@@ -32,10 +41,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Execute:
     def executed(*overrides: str, into: str = "run") -> tuple[dict[str, Any], Path]:
         folder = tmp_path / into
         folder.mkdir()
-        with initialize_config_module("cells.conf", version_base="1.3"):
-            config = OmegaConf.to_container(compose("config", overrides=[*overrides]), resolve=True)
-        assert isinstance(config, dict)
-        record = execute(config, folder, [*overrides])  # type: ignore[arg-type]
+        record = execute(composed(*overrides), folder, [*overrides])
         assert record["status"] == "completed", record["message"]
         assert all(replica["test"] for replica in record["replicas"])
         return record, folder
@@ -43,15 +49,52 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Execute:
     return executed
 
 
-@pytest.mark.parametrize("experiment", options("experiment"))
+def told(experiment: str) -> dict[str, Any]:
+    """What the experiment's own file says."""
+    content = OmegaConf.to_container(OmegaConf.load(CONF / "experiment" / f"{experiment}.yaml"))
+    return dict(content or {})  # type: ignore[arg-type]
+
+
+def swept(experiment: str) -> list[tuple[str, ...]]:
+    """Overrides that make a job of each value that the experiment sweeps, the other keys at their first."""
+    sweeper = told(experiment).get("hydra", {}).get("sweeper", {}).get("params", {})
+    values = {key: str(line).split(",") for key, line in sweeper.items()}
+    first = {key: options[0] for key, options in values.items()}
+    jobs = [first | {key: value} for key, options in values.items() for value in options]
+    return list(dict.fromkeys(tuple(f"{key}={value}" for key, value in job.items()) for job in jobs))
+
+
+def few(experiment: str) -> tuple[str, ...]:
+    """Sequences to try an experiment with, where their number is a setting."""
+    return SMALL_DATA if "train_size" in composed(f"experiment={experiment}")["data"] else ()
+
+
+@pytest.mark.parametrize("experiment", group_options("experiment"))
 def test_every_experiment_runs(run: Execute, experiment: str) -> None:
-    record, _ = run(f"experiment={experiment}", *FEW_STEPS)
-    told = (CONF / "experiment" / f"{experiment}.yaml").read_text()
-    asked = OmegaConf.create(told).get("seeds", 1)
-    assert len(record["replicas"]) == asked
+    first = swept(experiment)[:1]
+    overrides = [f"experiment={experiment}", *(first[0] if first else ()), *few(experiment), *FEW_STEPS]
+    record, _ = run(*overrides, "diagnostics=none")
+    assert len(record["replicas"]) == told(experiment).get("seeds", 1)
 
 
-@pytest.mark.parametrize("debug", options("debug"))
+@pytest.mark.parametrize("experiment", [name for name in group_options("experiment") if "/" in name])
+def test_published_numbers_are_of_runs_that_are_made_and_their_chance_is_the_tasks(experiment: str) -> None:
+    published = read_published(told(experiment).get("published"))
+    unseen = list(published.results) if published else []
+    for job in swept(experiment):
+        config = composed(f"experiment={experiment}", *job, *few(experiment))
+        parts = build(config)
+        record = {"config": config, "model": {"name": parts.model_name}, "data": {"name": parts.content.name}}
+        unseen = [
+            result for result in unseen if not matches(Run(Path(), record, _config(record)), result.where)
+        ]
+        if published and published.measure == "score":
+            assert published.chance == pytest.approx(parts.content.chance, rel=1e-3)
+    assert unseen == []
+    assert (published is not None) == experiment.startswith("paper/")
+
+
+@pytest.mark.parametrize("debug", group_options("debug"))
 def test_every_debug_preset_runs(run: Execute, debug: str) -> None:
     overrides = [*ADDING, f"debug={debug}", "logger=csv"]
     record, _ = run(*overrides, *([] if debug == "one_batch" else FEW_STEPS))
@@ -61,7 +104,7 @@ def test_every_debug_preset_runs(run: Execute, debug: str) -> None:
         assert record["cost"]["steps"] == 1
 
 
-@pytest.mark.parametrize("data", options("data"))
+@pytest.mark.parametrize("data", group_options("data"))
 def test_every_data_set_trains_a_model(run: Execute, data: str) -> None:
     Path("own.csv").write_text("y\n" + "\n".join(str(row % 17 + row / 100) for row in range(600)))
     record, folder = run(f"data={data}", *(OWN_TABLE if data == "csv" else ()), "model=gru", *FEW_STEPS)
@@ -71,14 +114,14 @@ def test_every_data_set_trains_a_model(run: Execute, data: str) -> None:
     assert (folder / "predictions.npz").is_file()
 
 
-@pytest.mark.parametrize("model", options("model"))
+@pytest.mark.parametrize("model", group_options("model"))
 @pytest.mark.parametrize("data", ["sine", "digits"])
 def test_every_model_runs_on_a_forecast_and_on_a_classification(run: Execute, model: str, data: str) -> None:
     record, _ = run(f"model={model}", f"data={data}", *FEW_STEPS)
-    assert record["model"]["name"] == model
+    assert record["model"]["name"] == {"irnn": "elman"}.get(model, model.partition("_")[0])
 
 
-@pytest.mark.parametrize("optimizer", options("optimizer"))
+@pytest.mark.parametrize("optimizer", group_options("optimizer"))
 def test_every_optimizer_changes_the_weights(run: Execute, optimizer: str) -> None:
     record, folder = run(*ADDING, f"optimizer={optimizer}", *FEW_STEPS)
     validations = [line for line in (folder / "history.csv").read_text().splitlines() if ",val/mse," in line]
@@ -86,7 +129,7 @@ def test_every_optimizer_changes_the_weights(run: Execute, optimizer: str) -> No
     assert record["config"]["optimizer"]["_target_"].lower().endswith(optimizer)
 
 
-@pytest.mark.parametrize("scheduler", options("scheduler"))
+@pytest.mark.parametrize("scheduler", group_options("scheduler"))
 def test_every_scheduler_steps(run: Execute, scheduler: str) -> None:
     _, folder = run(*ADDING, f"scheduler={scheduler}", *FEW_STEPS, "trainer.log_every_steps=1")
     lines = (folder / "history.csv").read_text().splitlines()
@@ -94,19 +137,19 @@ def test_every_scheduler_steps(run: Execute, scheduler: str) -> None:
     assert len(rates) == (1 if scheduler == "none" else 2)
 
 
-@pytest.mark.parametrize("callbacks", options("callbacks"))
+@pytest.mark.parametrize("callbacks", group_options("callbacks"))
 def test_every_callback_runs(run: Execute, callbacks: str) -> None:
     run(*ADDING, f"callbacks={callbacks}", *FEW_STEPS)
 
 
-@pytest.mark.parametrize("logger", options("logger"))
+@pytest.mark.parametrize("logger", group_options("logger"))
 def test_every_logger_writes(run: Execute, logger: str) -> None:
     _, folder = run(*ADDING, *FEW_STEPS, f"logger={logger}")
     assert (folder / "history.csv").is_file()
     assert bool(list(folder.glob("tensorboard/seed=0/events.out*"))) == (logger == "tensorboard")
 
 
-@pytest.mark.parametrize("diagnostics", options("diagnostics"))
+@pytest.mark.parametrize("diagnostics", group_options("diagnostics"))
 def test_every_diagnosis_runs(run: Execute, diagnostics: str) -> None:
     record, folder = run(*ADDING, f"diagnostics={diagnostics}", *FEW_STEPS)
     assert bool(record["diagnostics"]) == (folder / "diagnostics.npz").is_file() == (diagnostics != "none")

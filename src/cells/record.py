@@ -22,7 +22,7 @@ RECORD_NAME = "record.json"
 Status = Literal["running", "completed", "diverged", "interrupted", "failed"]
 
 UNHASHED_KEYS = frozenset(
-    {"seeds", "output_dir", "resume", "logger", "diagnostics", "trusted_modules", "isolation"}
+    {"seeds", "output_dir", "resume", "logger", "diagnostics", "published", "trusted_modules", "isolation"}
 )
 UNHASHED_TRAINER_KEYS = frozenset({"log_every_steps", "checkpoint_every_steps"})
 """Parts of a configuration that do not change what a replica's result is."""

@@ -2,13 +2,45 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Literal
 
 from cells.errors import UserError, did_you_mean
 from cells.targets import checked
 
 MOST_REPLICAS = 10_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedResult:
+    """Numbers that others report for one kind of run.
+
+    Args:
+        where: which runs: `model` (a name), or any dotted setting, and its value; all have to agree.
+        values: what was published, one number a run of theirs; a mean of several counts as one.
+    """
+
+    where: Mapping[str, Any]
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """What others report on the same task, for the comparison to set beside what is found here.
+
+    Args:
+        source: who, where, in which table.
+        chance: what ignoring the input is expected to give, on the same measure.
+        measure: "score" (the run's own metric on the test split) or "solved" (the share of runs that solve the task).
+        results: numbers by kind of run; none where a source shows curves alone.
+        note: a sentence that belongs beside the numbers.
+    """
+
+    source: str
+    chance: float
+    measure: Literal["score", "solved"] = "score"
+    results: tuple[PublishedResult, ...] = ()
+    note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +56,7 @@ class Settings:
     learner: Mapping[str, Any] = field(default_factory=dict)
     callbacks: Mapping[str, Any] | None = None
     diagnostics: Mapping[str, Any] | None = None
+    published: Published | None = None
     seeds: tuple[int, ...] = (0,)
     engine: str = "auto"
     isolation: Literal["process", "none"] = "process"
@@ -49,7 +82,45 @@ def read_settings(config: Mapping[str, Any]) -> Settings:
         if not isinstance(config.get(section), Mapping) or "_target_" not in config[section]:
             raise UserError(f"{section}: the configuration names none; choose one with {section}=NAME.")
     given = {key: value for key, value in config.items() if value not in ("", None)}
-    return Settings(**checked(Settings, given | {"seeds": parse_seeds(config.get("seeds", 1))}, where=""))
+    read = {
+        "seeds": parse_seeds(config.get("seeds", 1)),
+        "published": read_published(config.get("published")),
+    }
+    return Settings(**checked(Settings, given | read, where=""))
+
+
+def read_published(section: Any) -> Published | None:
+    """The `published` section of a configuration, checked; None if there is none.
+
+    Raises:
+        UserError: a key that is unknown or missing, or a value of another type.
+    """
+    if section is None:
+        return None
+    given = _keys_of(Published, section, "published")
+    results = given.get("results", [])
+    if not isinstance(results, (list, tuple)):
+        raise UserError(f"published.results={results}: a list is needed, of entries with where and values.")
+    entries = []
+    for index, result in enumerate(results):
+        place = f"published.results[{index}]"
+        entries.append(
+            PublishedResult(**checked(PublishedResult, _keys_of(PublishedResult, result, place), place))
+        )
+    return Published(**checked(Published, {**given, "results": tuple(entries)}, "published"))
+
+
+def _keys_of(cls: type, section: Any, where: str) -> Mapping[str, Any]:
+    """A section that has every key that it needs."""
+    needed = [field.name for field in fields(cls) if field.default is MISSING]
+    if not isinstance(section, Mapping):
+        raise UserError(f"{where}={section}: a section is needed, with {' and '.join(needed)}.")
+    for name in needed:
+        if section.get(name) is None:
+            raise UserError(
+                f"{where}.{name}: it is missing; a section of this kind needs {' and '.join(needed)}."
+            )
+    return section
 
 
 def parse_seeds(value: Any) -> tuple[int, ...]:

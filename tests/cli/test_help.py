@@ -15,7 +15,11 @@ from .conftest import Program
 
 CONF = Path(__file__).parents[2] / "conf"
 GROUPS = sorted({path.parent.name for path in CONF.glob("*/[!_]*.yaml")})
-OPTIONS = [(path.parent.name, path.stem) for path in sorted(CONF.glob("*/[!_]*.yaml"))]
+OPTIONS = [
+    (group, path.relative_to(CONF / group).with_suffix("").as_posix())
+    for group in GROUPS
+    for path in sorted((CONF / group).rglob("[!_]*.yaml"))
+]
 
 
 def first_comment(path: Path) -> str:

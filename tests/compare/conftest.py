@@ -33,6 +33,7 @@ def make_run(tmp_path: Path) -> MakeRun:
         status: str = "completed",
         diagnostics: Mapping[str, Any] | None = None,
         cost: Mapping[str, Any] | None = None,
+        published: Mapping[str, Any] | None = None,
     ) -> Path:
         by_seed = scores if isinstance(scores, Mapping) else dict(enumerate(scores))
         config: dict[str, Any] = {
@@ -42,6 +43,7 @@ def make_run(tmp_path: Path) -> MakeRun:
             "trainer": {"max_steps": 100, "log_every_steps": 20},
             "seeds": list(by_seed),
             "logger": {"tensorboard": True},
+            "published": published,
         }
         for key, value in (settings or {}).items():
             section, name = key.split(".")
@@ -73,6 +75,7 @@ def make_run(tmp_path: Path) -> MakeRun:
             "model": {"name": model, "parameters": 1234, "hidden_size": 8, "num_layers": 1, "loss": "mse"},
             "data": {
                 "name": data,
+                "splits": {"train": 100, "val": 10, "test": 1000},
                 "baselines": BASELINES if baselines is None else baselines,
                 "chance": chance,
                 "note": "",

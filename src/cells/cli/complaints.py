@@ -19,8 +19,10 @@ def one_sentence(error: Exception) -> str:
             "'data.target=\"PM 2.5\"'."
         )
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
-        group, _, option = str(error.missing_cfg_file).rpartition("/")
-        options = [name for name in (error.options or group_options(group)) if not name.startswith("_")]
+        path, options = str(error.missing_cfg_file), error.options or []
+        group, _, option = path.partition("/") if path.partition("/")[0] in groups() else path.rpartition("/")
+        # Hydra tells the options of the folder alone; those of folders below the group come with their path.
+        options = [name for name in dict.fromkeys([*group_options(group), *options]) if name[0] != "_"]
         if group:
             return f"{group}={option}: no such option; {did_you_mean(option, options)}"
     text = str(error)

@@ -54,9 +54,11 @@ def help_text(arguments: list[str]) -> str:
             chosen[group] = option
     lines = [USAGE, "Choose one of each (GROUP=OPTION; * is the default):", ""]
     for group in groups():
-        for place, option in enumerate(group_options(group)):
+        options = group_options(group)
+        width = max(20, *(len(option) + 2 for option in options))
+        for place, option in enumerate(options):
             name = option + ("*" if option == default_option(group) else "")
-            lines.append(_row(group if place == 0 else "", name, description(group, option)))
+            lines.append(_row(group if place == 0 else "", f"{name:<{width}}", description(group, option)))
         lines.append("")
     lines += ["Settings (KEY=VALUE), as they stand when nothing is said:", ""]
     lines += [_setting(key) for key in top_level_keys()]
@@ -108,7 +110,8 @@ def _heirs(group: str, shared: str) -> str:
 
 
 def _row(group: str, option: str, meaning: str) -> str:
-    return f"  {group:<12}{option:<20}{textwrap.shorten(meaning, WIDTH - 34, placeholder=' …')}"
+    left = f"  {group:<12}{option}"
+    return left + textwrap.shorten(meaning, WIDTH - len(left), placeholder=" …")
 
 
 def _setting(key: Key) -> str:

@@ -15,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from cells.cli import EXIT_INTERRUPTED, EXIT_REFUSED, isolation, outcome
 from cells.cli.arguments import understood
 from cells.cli.complaints import one_sentence
+from cells.cli.completion import offer_options_in_folders
 from cells.cli.gate import Refused
 from cells.cli.own_cells import offer_own_cells
 from cells.errors import UserError
@@ -33,6 +34,8 @@ def call_hydra(arguments: list[str]) -> int:
     """
     # Hydra would print its errors with a hint at this variable and exit by itself; so they come here instead.
     os.environ["HYDRA_FULL_ERROR"] = "1"
+    if {"-sc", "--shell-completion"} & set(arguments):
+        offer_options_in_folders()
     try:
         sys.argv[1:] = offer_own_cells(understood(arguments))
         run_task()

@@ -7,6 +7,7 @@ from pathlib import Path
 from cells.compare.judge import Judgement, judge
 from cells.compare.load import load
 from cells.compare.looks import Looks
+from cells.compare.published import cases
 from cells.compare.suite import Suite, aggregate
 from cells.errors import UserError
 
@@ -69,6 +70,8 @@ def write(report: Report, output: Path) -> Path:
         "comparison.tex": export.to_latex(report.judgements),
         **{f"{FIGURES}/{drawing.name}.svg": drawing.svg for drawing in drawings},
     }
+    if any(map(cases, report.judgements)):
+        files["published.csv"] = export.published_to_csv(report.judgements)
     try:
         (output / FIGURES).mkdir(parents=True, exist_ok=True)
         for stale in (output / FIGURES).glob("*.svg"):

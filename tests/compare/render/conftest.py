@@ -14,6 +14,12 @@ def report(make_run, tmp_path):
 
     def report(*names: str) -> Report:
         random = np.random.default_rng(0)
+        published = {
+            "source": f"{names[0]} 2018, Table 1",
+            "chance": 1.0,
+            "results": [{"where": {"model": names[0]}, "values": [0.15, 2.0]}],
+            "note": f"A note on {names[0]}.",
+        }
         for length in (10, 20):
             for place, name in enumerate(names):
                 scores = [0.1 * (place + 1) + seed / 100 for seed in range(9)]
@@ -26,6 +32,7 @@ def report(make_run, tmp_path):
                     solved_after={0: 50},
                     baselines={"training mean": {"mse": 1.0}, f"{name} baseline": {"mse": 0.9}},
                     diagnostics={"memory_horizon": [4] * 10},
+                    published=published,
                 )
                 lines = [
                     f"{step},{seed},val/mse,{scores[seed] * 100 / step}\n"

@@ -19,6 +19,8 @@ def test_tables_verdicts_and_what_is_missing_are_printed(report) -> None:
         "adding length=10: test mse",
         "gru beats lstm",
         "Over all 2 comparisons",
+        "Beside gru 2018, Table 1",
+        "A note on gru.",
         "missing: something",
     ):
         assert expected in text

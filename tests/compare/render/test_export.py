@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from cells.compare.render.export import to_csv, to_json, to_latex, to_markdown
+from cells.compare.render.export import published_to_csv, to_csv, to_json, to_latex, to_markdown
 
 from .conftest import HOSTILE
 
@@ -41,6 +41,22 @@ def test_json_holds_every_conclusion_and_is_strict(report) -> None:
     assert first["models"][1]["scores"]["9"] is None
     assert first["pairs"][0]["claim"]["p"] == 2 / 2**10
     assert content["suite"]["rows"][0]["name"] == "gru"
+    gru, elman = first["published"][0]["rows"]
+    assert (gru["theirs"], gru["their_chance"], gru["consistent"]) == ([0.15, 2.0], [1, 2], False)
+    assert elman["interval"][1] is None
+
+
+def test_published_numbers_have_a_table_of_their_own(report) -> None:
+    rows = list(csv.DictReader(io.StringIO(published_to_csv(report("=1", "elman").judgements))))
+    assert len(rows) == 2 * 2
+    first = rows[0]
+    assert (first["model"], first["source"], first["theirs"]) == ("'=1", "'=1 2018, Table 1", "0.15 2.0")
+    assert (first["theirs_at_chance"], first["ours_at_chance"], first["consistent"]) == (
+        "1 of 2",
+        "0 of 10",
+        "False",
+    )
+    assert float(first["low"]) < float(first["ours"]) < float(first["high"])
 
 
 def test_markdown_tables_survive_any_name(report) -> None:
@@ -48,6 +64,7 @@ def test_markdown_tables_survive_any_name(report) -> None:
     text = to_markdown(found.judgements, found.suite, ["lost & <gone>"])
     assert "<script>" not in text
     assert "lost &amp; &lt;gone&gt;" in text
+    assert "### Beside &lt;script&gt;" in text
     for table in (part for part in text.split("\n\n") if part.startswith("| ")):
         widths = {line.replace("\\|", "").count("|") for line in table.splitlines()}
         assert len(widths) == 1

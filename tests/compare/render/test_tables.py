@@ -4,7 +4,17 @@ import math
 
 import pytest
 
-from cells.compare.render.tables import differences, interval, number, pairs, results, suite_table
+from cells.compare.published import cases
+from cells.compare.render.tables import (
+    beside,
+    differences,
+    interval,
+    number,
+    pairs,
+    published,
+    results,
+    suite_table,
+)
 
 
 @pytest.mark.parametrize(
@@ -59,3 +69,17 @@ def test_differences_and_suites_have_a_row_for_each_setting_and_model(report) ->
     found = report("gru", "lstm")
     assert [cells[0] for cells in differences(found.judgements[0]).rows] == ["model.cell._target_"]
     assert [cells[0] for cells in suite_table(found.suite).rows] == ["gru", "lstm"]
+
+
+def test_models_stand_beside_published_numbers_with_both_judgements(report) -> None:
+    (case,) = cases(report("gru", "elman").judgements[0])
+    table = published(case)
+    assert table.title == "Beside gru 2018, Table 1"
+    assert table.headings[:4] == ("model", "theirs", "at chance", "ours, median")
+    assert table.rows[0][:4] == ("gru", "0.15, 2", "1 of 2", "0.145")
+    assert table.rows[0][5:] == ("no", "no")
+    assert table.rows[1][:3] == ("elman", "–", "–")
+    assert table.rows[1][4].endswith("… ∞")  # one of its replicas diverged
+    assert table.rows[1][5:] == ("1 of 10", "no number")
+    assert beside(case).startswith("Compared by test score; chance is 1,")
+    assert beside(case).endswith("A note on gru.")

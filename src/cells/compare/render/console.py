@@ -7,6 +7,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from cells.compare.judge import Judgement
+from cells.compare.published import cases
 from cells.compare.render import tables
 from cells.compare.sentences import how_tested, verdict
 from cells.compare.suite import Suite
@@ -28,6 +29,10 @@ def show(
         for sentence in verdict(judgement):
             console.print(Text(sentence, style="bold"))
         console.print(Text(how_tested(judgement), style="dim"))
+        for case in cases(judgement):
+            console.print()
+            console.print(_rich(tables.published(case)))
+            console.print(Text(tables.beside(case), style="dim"))
     if suite is not None:
         console.print()
         console.print(_rich(tables.suite_table(suite)))

@@ -10,7 +10,8 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from cells.compare.judge import Judgement, Row
-from cells.compare.render.tables import Table, pairs, results, suite_table
+from cells.compare.published import cases
+from cells.compare.render.tables import Table, beside, pairs, published, results, suite_table
 from cells.compare.sentences import how_tested, verdict
 from cells.compare.suite import Suite
 
@@ -38,6 +39,34 @@ def to_csv(judgements: Sequence[Judgement]) -> str:
     return text.getvalue()
 
 
+PUBLISHED_COLUMNS = (
+    *("data", "source", "measure", "chance", "model", "theirs", "theirs_at_chance", "ours", "ours_at_chance"),
+    *("low", "high", "consistent"),
+)
+
+
+def published_to_csv(judgements: Sequence[Judgement]) -> str:
+    """Every model that stands beside a published result: one row a (data, source, model)."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(PUBLISHED_COLUMNS)
+    for judgement in judgements:
+        for case in cases(judgement):
+            told = case.published
+            about = (
+                _no_formula(judgement.comparison.label),
+                _no_formula(told.source),
+                told.measure,
+                told.chance,
+            )
+            for row in case.rows:
+                theirs = " ".join(map(str, row.theirs)), "{} of {}".format(*row.their_chance)
+                ours = row.ours, "{} of {}".format(*row.our_chance)
+                judged = *(row.interval or (None, None)), row.consistent
+                writer.writerow((*about, _no_formula(row.name), *theirs, *ours, *judged))
+    return text.getvalue()
+
+
 def to_json(judgements: Sequence[Judgement], suite: Suite | None) -> str:
     """Everything that was concluded, with unrounded numbers; what is not finite is null."""
     content = {
@@ -53,6 +82,7 @@ def to_json(judgements: Sequence[Judgement], suite: Suite | None) -> str:
                 "baselines": judgement.comparison.baselines,
                 "models": [_model(row) for row in judgement.rows],
                 "pairs": [asdict(pair) for pair in judgement.pairs],
+                "published": [asdict(case) for case in cases(judgement)],
                 "differences": judgement.differences,
                 "missing": list(judgement.comparison.gaps),
             }
@@ -76,6 +106,12 @@ def to_markdown(judgements: Sequence[Judgement], suite: Suite | None, missing: S
         if judgement.pairs:
             parts.append(_markdown_table(pairs(judgement)))
         parts.append(_escape_markdown(how_tested(judgement)))
+        for case in cases(judgement):
+            parts += [
+                f"### {_escape_markdown(published(case).title)}",
+                _markdown_table(published(case)),
+                _escape_markdown(beside(case)),
+            ]
     if missing:
         parts.append("Missing:\n" + "\n".join(f"- {_escape_markdown(line)}" for line in missing))
     return "\n\n".join(parts) + "\n"

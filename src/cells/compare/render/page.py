@@ -6,6 +6,7 @@ from html import escape
 from typing import Any
 
 from cells.compare.judge import Judgement
+from cells.compare.published import cases
 from cells.compare.records import spelled
 from cells.compare.render import tables
 from cells.compare.render.figures import Drawing
@@ -93,6 +94,9 @@ def _section(judgement: Judgement, drawings: Sequence[Drawing]) -> Iterable[str]
     if judgement.pairs:
         yield _table(tables.pairs(judgement))
     yield _note(how_tested(judgement))
+    for case in cases(judgement):
+        yield _table(tables.published(case))
+        yield _note(tables.beside(case))
     yield _figures(drawings, judgement.comparison.label)
     if judgement.differences:
         yield _table(tables.differences(judgement))

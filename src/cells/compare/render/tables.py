@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cells.compare.judge import MOST_SEEDS, WORTH_CHASING, Interval, Judgement, Pair, Row
+from cells.compare.published import FEWEST_SEEDS, Beside, Case
 from cells.compare.records import spelled
 from cells.compare.sentences import share
 from cells.compare.suite import Suite
@@ -165,3 +166,49 @@ def suite_table(suite: Suite) -> Table:
         ),
         baselines=len(suite.rows),
     )  # fmt: skip
+
+
+def published(case: Case) -> Table:
+    """Models beside what others report of them."""
+    solving = case.published.measure == "solved"
+    return Table(
+        title=f"Beside {case.published.source}",
+        headings=(
+            "model", "theirs", "at chance", "ours, solved" if solving else "ours, median",
+            "95 % of the rate" if solving else "95 % of one more run", "at chance", "consistent",
+        ),
+        rows=tuple(
+            (
+                row.name,
+                ", ".join(number(value) for value in row.theirs) or NOTHING, _at_chance(*row.their_chance),
+                number(row.ours), interval(row.interval), _at_chance(*row.our_chance), _consistent(row),
+            )
+            for row in case.rows
+        ),
+        baselines=len(case.rows),
+    )  # fmt: skip
+
+
+def _at_chance(there: int, total: int) -> str:
+    if total == 0:
+        return NOTHING
+    return "no" if there == 0 else "yes" if there == total else share(there, total)
+
+
+def _consistent(row: Beside) -> str:
+    if not row.theirs:
+        return "no number"
+    if row.interval is None:
+        return f"not below {FEWEST_SEEDS} seeds"
+    return "yes" if row.consistent else "no"
+
+
+def beside(case: Case) -> str:
+    """What goes below the table of a case."""
+    measure = "share of runs that solve it" if case.published.measure == "solved" else "test score"
+    note = case.published.note.strip()
+    return (
+        f"Compared by {measure}; chance is {number(case.published.chance)}, and at chance is what does not lead it by "
+        f"2 % of the way to a perfect score. Consistent: what is published lies in our interval."
+        + (f" {note}" if note else "")
+    )
