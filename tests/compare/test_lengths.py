@@ -4,7 +4,10 @@ from typing import Any
 
 import pytest
 
-from cells.compare.lengths import Success, largest_solved, success_by
+from cells.compare.judge import judge
+from cells.compare.lengths import Success, largest_solved, reached, success_against_setting, success_by
+from cells.compare.load import load
+from cells.compare.looks import Looks
 
 
 def record(length: object, steps_to_solve: list[int | None]) -> dict[str, Any]:
@@ -63,3 +66,19 @@ def test_a_task_that_nothing_counts_as_solving_is_refused() -> None:
     unsolvable = record(5, [None]) | {"metric": {"solved_at": None}}
     with pytest.raises(ValueError, match="nothing counts as solving adding"):
         success_by([unsolvable], "data.length")
+
+
+def test_a_bound_is_told_as_one() -> None:
+    some, none = Success(2, 4), Success(1, 4)
+    assert [reached(by) for by in ({5: some, 9: none}, {5: some, 9: some}, {5: none})] == ["5", "≥ 9", "< 5"]
+
+
+def test_success_stands_against_the_one_number_in_which_comparisons_differ(make_run, tmp_path) -> None:
+    def found() -> object:
+        return success_against_setting([judge(one, Looks(tmp_path)) for one in load([tmp_path]).comparisons])
+
+    for length, scores in ((10, [0.1, 0.1]), (20, [0.1, 0.9])):
+        make_run("gru", scores, settings={"data.length": length}, solved_at=0.5)
+    assert found() == ("data.length", {"gru": {10.0: Success(2, 2), 20.0: Success(1, 2)}})
+    make_run("gru", [0.1], data="recall")
+    assert found() is None

@@ -2,9 +2,11 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from cells.compare.judge import Judgement
 
 RECALLED_FROM = 0.5
 """A lag counts as recalled from this share of variance (R²) on."""
@@ -39,6 +41,37 @@ def success_by(records: Iterable[Mapping[str, Any]], key: str) -> dict[float, Su
     for record in records:
         outcomes[_number(record, key)] += _solved(record)
     return {value: Success(sum(outcomes[value]), len(outcomes[value])) for value in sorted(outcomes)}
+
+
+def success_against_setting(
+    judgements: Sequence[Judgement],
+) -> tuple[str, dict[str, dict[float, Success]]] | None:
+    """Of comparisons that differ in one number, such as a length: that setting, and each model's success against it.
+
+    Here solved means that the test score passes, as in the table of a comparison. None if they differ in anything else,
+    or their task is one that nothing counts as solving.
+    """
+    keys = {key for judgement in judgements for key in judgement.comparison.key}
+    if len(keys) != 1 or len({judgement.comparison.data for judgement in judgements}) != 1:
+        return None
+    (key,) = keys
+    found: dict[str, dict[float, Success]] = defaultdict(dict)
+    for judgement in judgements:
+        value = judgement.comparison.key[key]
+        if type(value) not in (int, float):
+            return None
+        for row in judgement.rows:
+            if row.solved is not None:
+                found[row.name][float(value)] = Success(row.solved, row.replicas)
+    return (key, dict(found)) if found else None
+
+
+def reached(success: Mapping[float, Success]) -> str:
+    """`50`, with "≥" if nothing harder was tried, or "< 10" if even the easiest was not solved."""
+    largest = largest_solved(success)
+    if largest is None:
+        return f"< {min(success):g}"
+    return f"{'≥ ' if largest == max(success) else ''}{largest:g}"
 
 
 def largest_solved(success: Mapping[float, Success], rate: float = 0.5) -> float | None:

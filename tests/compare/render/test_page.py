@@ -31,6 +31,7 @@ def test_the_verdict_comes_first(report) -> None:
     ]
     assert places[0] < places[1] < places[4]
     assert "Environment" in text
+    assert "<caption>adding: replicas that solved it, by length</caption>" in text
     assert text.count("<caption>Beside gru 2018, Table 1</caption>") == 2
 
 

@@ -9,6 +9,7 @@ from cells.compare.render.tables import (
     beside,
     differences,
     interval,
+    largest_solved,
     number,
     pairs,
     published,
@@ -69,6 +70,14 @@ def test_differences_and_suites_have_a_row_for_each_setting_and_model(report) ->
     found = report("gru", "lstm")
     assert [cells[0] for cells in differences(found.judgements[0]).rows] == ["model.cell._target_"]
     assert [cells[0] for cells in suite_table(found.suite).rows] == ["gru", "lstm"]
+
+
+def test_the_largest_length_solved_stands_beside_success_at_each(report) -> None:
+    table = largest_solved(report("gru", "elman").judgements)
+    assert table is not None
+    assert table.headings == ("model", "largest solved by half", "10", "20")
+    assert table.rows[0] == ("gru", "≥ 20", "6 of 10", "6 of 10")
+    assert table.rows[1] == ("elman", "< 10", "0 of 10", "0 of 10")
 
 
 def test_models_stand_beside_published_numbers_with_both_judgements(report) -> None:

@@ -33,9 +33,10 @@ def show(
             console.print()
             console.print(_rich(tables.published(case)))
             console.print(Text(tables.beside(case), style="dim"))
-    if suite is not None:
-        console.print()
-        console.print(_rich(tables.suite_table(suite)))
+    for table in (tables.suite_table(suite) if suite else None, tables.largest_solved(judgements)):
+        if table is not None:
+            console.print()
+            console.print(_rich(table))
     for line in missing:
         console.print(Text(f"missing: {line}", style="red"), soft_wrap=True)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from cells.compare.judge import Judgement, Row
 from cells.compare.published import cases
-from cells.compare.render.tables import Table, beside, pairs, published, results, suite_table
+from cells.compare.render.tables import Table, beside, largest_solved, pairs, published, results, suite_table
 from cells.compare.sentences import how_tested, verdict
 from cells.compare.suite import Suite
 
@@ -95,7 +95,8 @@ def to_json(judgements: Sequence[Judgement], suite: Suite | None) -> str:
 
 def to_markdown(judgements: Sequence[Judgement], suite: Suite | None, missing: Sequence[str]) -> str:
     """Verdicts and tables, to paste into an issue or a README."""
-    parts = [_markdown_table(suite_table(suite))] if suite else []
+    over_all = (suite_table(suite) if suite else None, largest_solved(judgements))
+    parts = [_markdown_table(table) for table in over_all if table is not None]
     for judgement in judgements:
         sentences = "\n".join(f"- {_escape_markdown(sentence)}" for sentence in verdict(judgement))
         parts += [

@@ -60,6 +60,9 @@ def page(
     if suite is not None:
         note = "Rank 1 is best. Skill: 0 is the best baseline (or worse), 1 is a perfect score."
         parts += ["<h2>All comparisons together</h2>", _table(tables.suite_table(suite)), _note(note)]
+    solved = tables.largest_solved(judgements)
+    if solved is not None:
+        parts.append(_table(solved))
     parts.append(_figures(drawings, of=None))
     for judgement in judgements:
         parts += _section(judgement, drawings)

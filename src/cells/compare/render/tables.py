@@ -1,12 +1,13 @@
 """The tables of a comparison, as text in cells."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from cells.compare.judge import MOST_SEEDS, WORTH_CHASING, Interval, Judgement, Pair, Row
+from cells.compare.lengths import reached, success_against_setting
 from cells.compare.published import FEWEST_SEEDS, Beside, Case
-from cells.compare.records import spelled
+from cells.compare.records import leaf, spelled
 from cells.compare.sentences import share
 from cells.compare.suite import Suite
 
@@ -166,6 +167,24 @@ def suite_table(suite: Suite) -> Table:
         ),
         baselines=len(suite.rows),
     )  # fmt: skip
+
+
+def largest_solved(judgements: Sequence[Judgement]) -> Table | None:
+    """How long a sequence each model solves, where comparisons differ in one number; None where they do not."""
+    found = success_against_setting(judgements)
+    if found is None:
+        return None
+    key, models = found
+    values = sorted({value for success in models.values() for value in success})
+    return Table(
+        title=f"{judgements[0].comparison.data}: replicas that solved it, by {leaf(key)}",
+        headings=("model", "largest solved by half", *(f"{value:g}" for value in values)),
+        rows=tuple(
+            (name, reached(by), *(share(by[v].solved, by[v].total) if v in by else NOTHING for v in values))
+            for name, by in models.items()
+        ),
+        baselines=len(models),
+    )
 
 
 def published(case: Case) -> Table:

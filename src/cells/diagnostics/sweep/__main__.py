@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
-from cells.diagnostics.sweep.difficulty import LENGTH, difficulty_summary
+from cells.diagnostics.sweep.difficulty import LENGTHS, difficulty_summary, length_of
 from cells.diagnostics.sweep.look import Look, read_looks
 from cells.diagnostics.sweep.memory import memory_summary
 from cells.diagnostics.sweep.radius import RADIUS, radius_summary
@@ -46,11 +46,11 @@ def _summary(looks: list[Look], folder: Path) -> tuple[Table, Figure]:
         return radius_summary([look for look in looks if look.setting(RADIUS) is not None])
     if any("memory/r2" in look.arrays for look in looks):
         return memory_summary(looks)
-    if _differ(looks, LENGTH) and looks[0].record["metric"]["solved_at"] is not None:
+    if length_of(looks) and looks[0].record["metric"]["solved_at"] is not None:
         return difficulty_summary(looks)
     raise UserError(
-        f"{folder}: nothing to sum up; it has to hold runs on recall, or runs that differ in {RADIUS}, or in {LENGTH}, "
-        "their task being one that counts as solved at some score."
+        f"{folder}: nothing to sum up; it has to hold runs on recall, or runs that differ in {RADIUS}, or in "
+        f"{' or '.join(LENGTHS)}, their task being one that counts as solved at some score."
     )
 
 

@@ -6,19 +6,22 @@ import numpy as np
 from matplotlib.figure import Figure
 from rich.table import Table
 
-from cells.compare.lengths import Success, largest_solved, success_by
+from cells.compare.lengths import reached, success_by
 from cells.diagnostics.pictures import COLOURS
 from cells.diagnostics.sweep.look import Look
 
-LENGTH = "data.length"
+LENGTHS = ("data.length", "data.blanks")
+"""What makes a task longer."""
 
 
 def difficulty_summary(looks: Sequence[Look]) -> tuple[Table, Figure]:
     """The largest length solved by each model, and its success against length."""
+    key = length_of(looks)
+    assert key is not None
     models = list(dict.fromkeys(look.model for look in looks))
     task, metric = looks[0].record["data"]["name"], looks[0].record["metric"]
     by_model = {
-        model: success_by([look.record for look in looks if look.model == model], LENGTH) for model in models
+        model: success_by([look.record for look in looks if look.model == model], key) for model in models
     }
     lengths = sorted({length for success in by_model.values() for length in success})
     table = Table("model", title=f"{task}: replicas that solved it, by length", title_justify="left")
@@ -28,22 +31,21 @@ def difficulty_summary(looks: Sequence[Look]) -> tuple[Table, Figure]:
     axes = figure.subplots()
     for place, (model, success) in enumerate(by_model.items()):
         solved = (success.get(length) for length in lengths)
-        table.add_row(model, _reached(success), *(f"{s.solved} of {s.total}" if s else "–" for s in solved))
+        table.add_row(model, reached(success), *(f"{s.solved} of {s.total}" if s else "–" for s in solved))
         rates = [point.rate for point in success.values()]
         axes.plot(
             list(success), rates, "os^D"[place % 4] + "-", color=COLOURS[place % len(COLOURS)], label=model
         )
-    axes.set(xlabel="length of the sequences", ylabel="share of seeds that solved it", ylim=(-0.05, 1.05))
+    axes.set(xlabel=key, ylabel="share of seeds that solved it", ylim=(-0.05, 1.05))
+    thresholds = {look.record["metric"]["solved_at"] for look in looks}  # one a length, on copying
     goal = "below" if metric["goal"] == "min" else "above"
-    axes.set_title(f"{task}: solved is a validation {metric['name']} {goal} {metric['solved_at']:g}")
+    score = f"{thresholds.pop():g}" if len(thresholds) == 1 else "its threshold"
+    axes.set_title(f"{task}: solved is a validation {metric['name']} {goal} {score}")
     axes.set_xticks(np.asarray(lengths))
     axes.legend()
     return table, figure
 
 
-def _reached(success: dict[float, Success]) -> str:
-    """At least half of the replicas solve this length and every shorter one that was tried."""
-    reached = largest_solved(success)
-    if reached is None:
-        return f"< {min(success):g}"
-    return f"{'≥ ' if reached == max(success) else ''}{reached:g}"
+def length_of(looks: Sequence[Look]) -> str | None:
+    """The length in which runs differ; None if they differ in none."""
+    return next((key for key in LENGTHS if len({look.setting(key) for look in looks} - {None}) > 1), None)
