@@ -25,6 +25,10 @@ def test_symbols_are_uniform_and_independent():
     assert np.abs(correlations).max() < 0.06
 
 
+def test_solved_is_a_tenth_of_the_nats_of_a_guess_among_eight():
+    assert Copying(blanks=30).facts().metric.solved_at * 50 / 10 == pytest.approx(np.log(8) / 10)
+
+
 def test_the_chance_level_is_that_of_the_memoryless_strategy_of_the_paper():
     assert Copying(blanks=100).facts().chance == pytest.approx(10 * np.log(8) / 120)
     assert Copying(blanks=500).facts().chance == pytest.approx(0.0400, abs=5e-5)
