@@ -84,7 +84,7 @@ def test_models_stand_beside_published_numbers_with_both_judgements(report) -> N
     (case,) = cases(report("gru", "elman").judgements[0])
     table = published(case)
     assert table.title == "Beside gru 2018, Table 1"
-    assert table.headings[:4] == ("model", "theirs", "at chance", "ours, median")
+    assert table.headings[:4] == ("model", "theirs", "at chance, theirs", "ours, median")
     assert table.rows[0][:4] == ("gru", "0.15, 2", "1 of 2", "0.145")
     assert table.rows[0][5:] == ("no", "no")
     assert table.rows[1][:3] == ("elman", "–", "–")

@@ -193,8 +193,8 @@ def published(case: Case) -> Table:
     return Table(
         title=f"Beside {case.published.source}",
         headings=(
-            "model", "theirs", "at chance", "ours, solved" if solving else "ours, median",
-            "95 % of the rate" if solving else "95 % of one more run", "at chance", "consistent",
+            "model", "theirs", "at chance, theirs", "ours, solved" if solving else "ours, median",
+            "95 % of the rate" if solving else "95 % of one more run", "at chance, ours", "consistent",
         ),
         rows=tuple(
             (
