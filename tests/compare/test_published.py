@@ -80,6 +80,11 @@ def test_seeds_that_agree_leave_room_for_another_test_set() -> None:
     assert low < 1 - 1 / 2560 < high <= 1
 
 
+def test_scores_however_far_apart_and_rates_rounded_above_one_have_an_interval() -> None:
+    assert prediction_interval([1e-200, 1.0, 1e200], goal="min", test_size=10)[1] > 1e300
+    assert prediction_interval([1.0000001] * 3, goal="max", test_size=10)[1] <= 1
+
+
 def test_an_error_of_zero_has_an_interval_too() -> None:
     low, high = prediction_interval([0.0, 0.1, 0.2], goal="min", test_size=1000)
     assert low == 0
@@ -138,6 +143,16 @@ def test_rates_of_success_are_compared_by_clopper_and_pearson(make_run, beside) 
     assert rows["gru"].interval == pytest.approx((0.4782, 1), abs=1e-4)
     assert (rows["gru"].ours, rows["gru"].our_chance, rows["gru"].consistent) == (1, (0, 5), True)
     assert (rows["elman"].ours, rows["elman"].our_chance, rows["elman"].consistent) == (0, (5, 5), False)
+
+
+def test_of_a_task_that_nothing_counts_as_solving_no_rate_is_told(make_run, beside) -> None:
+    make_run(
+        "gru",
+        [0.1] * 5,
+        published={"source": "x", "chance": 0.0, "measure": "solved", "results": [of("gru", 1.0)]},
+    )
+    row = beside()["gru"]
+    assert (row.ours, row.our_chance, row.interval, row.consistent) == (None, (0, 0), None, None)
 
 
 def test_each_source_is_a_case_of_its_own_and_runs_without_one_are_none(make_run, tmp_path) -> None:

@@ -18,6 +18,9 @@ from cells.settings import Published, read_published
 FEWEST_SEEDS = 3
 """Seeds from which on the spread of one more run is estimated."""
 
+LARGEST_LOGARITHM = 700.0
+"""Of a bound that a float can still hold."""
+
 
 @dataclass(frozen=True)
 class Beside:
@@ -80,7 +83,10 @@ def prediction_interval(
     """
     n = len(values)
     if goal == "max":
-        there, sampling = [math.asin(math.sqrt(value)) for value in values], 0.5 / math.sqrt(test_size)
+        there, sampling = (
+            [math.asin(math.sqrt(min(1.0, value))) for value in values],
+            0.5 / math.sqrt(test_size),
+        )
     elif min(values) > 0:
         there, sampling = [math.log(value) for value in values], WORTHWHILE
     else:  # an error of exactly 0 has no logarithm
@@ -90,7 +96,9 @@ def prediction_interval(
     low, high = plain.fmean(there) - half, plain.fmean(there) + half
     if goal == "max":
         return math.sin(max(0.0, low)) ** 2, math.sin(min(math.pi / 2, high)) ** 2
-    return (math.exp(low), math.exp(high)) if min(values) > 0 else (max(0.0, low), high)
+    return (
+        (math.exp(low), math.exp(min(high, LARGEST_LOGARITHM))) if min(values) > 0 else (max(0.0, low), high)
+    )
 
 
 def _beside(row: Row, judgement: Judgement, published: Published) -> Beside:
@@ -101,22 +109,22 @@ def _beside(row: Row, judgement: Judgement, published: Published) -> Beside:
     solving = published.measure == "solved"
     goal = "max" if solving else judgement.comparison.goal
     at_chance = [not beats(value, published.chance, goal) for value in theirs]
-    ours: float | None
-    if solving:
-        rate = (row.solved or 0) / row.replicas
-        ours, ours_at_chance = rate, row.replicas - (row.solved or 0)
-        interval = row.solve_interval if row.replicas >= FEWEST_SEEDS else None
-    else:
-        ours = row.median
+    if not solving:
         # A replica without a score is one for which one would use the baseline.
         ours_at_chance = row.diverged + sum(not beats(v, published.chance, goal) for v in row.values)
+        ours, our_chance = row.median, (ours_at_chance, row.replicas)
         interval = _of_one_run(row, goal, max(1, len(theirs)))
+    elif row.solved is None:  # nothing counts as solving this task
+        ours, our_chance, interval = None, (0, 0), None
+    else:
+        ours, our_chance = row.solved / row.replicas, (row.replicas - row.solved, row.replicas)
+        interval = row.solve_interval if row.replicas >= FEWEST_SEEDS else None
     return Beside(
         name=row.name,
         theirs=theirs,
         ours=ours,
         their_chance=(sum(at_chance), len(theirs)),
-        our_chance=(ours_at_chance, row.replicas),
+        our_chance=our_chance,
         interval=interval,
         consistent=None
         if interval is None or not theirs

@@ -218,7 +218,7 @@ def _consistent(row: Beside) -> str:
     if not row.theirs:
         return "no number"
     if row.interval is None:
-        return f"not below {FEWEST_SEEDS} seeds"
+        return NOTHING if row.ours is None else f"not below {FEWEST_SEEDS} seeds"
     return "yes" if row.consistent else "no"
 
 
