@@ -45,11 +45,11 @@ class Trial:
 
     def engines(self, replicas: int = REPLICAS) -> list[str]:
         """The engines that run it at once, without long compiling, fastest first."""
-        cell = self.cell(replicas)
+        cell, inputs = self.cell(replicas), series(replicas)
         return [
             name
             for name, engine in ENGINES.items()
-            if name != "compiled" and engine.refuses(cell) is None and lacking(name) is None
+            if name != "compiled" and engine.refuses(cell, inputs) is None and lacking(name) is None
         ]
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from cells.errors import UserError, did_you_mean
 from cells.recurrent.cell import Cell, State
-from cells.recurrent.engines import compiled, fused, own, reference, torch_kernels
+from cells.recurrent.engines import compiled, fused, own, reference, torch_kernels, triton_kernels
 
 log = logging.getLogger(__name__)
 
@@ -37,9 +37,10 @@ ENGINES: dict[str, Engine] = {
     "torch": torch_kernels,
     "reference": reference,
     "compiled": compiled,
+    "triton": triton_kernels,
 }
-"""Fastest first: `engine=auto` takes the first that does not refuse. None of them asks for the last: it takes its time
-to compile."""
+"""Fastest first: `engine=auto` takes the first that does not refuse, at the latest `reference`. Those after it are for
+those who ask: `compiled` takes its time to compile, `triton` is experimental."""
 
 
 def choose(engine: str, cell: Cell, inputs: Tensor | None = None) -> str:

@@ -130,5 +130,5 @@ def _settings(name: str, weight: Tensor) -> dict[str, Any]:
     # One stage: Triton would otherwise fetch the tiles of several steps ahead, and these are the same ones.
     return {
         "CELL": name, "GATES": gates, "HELD": held, "ROWS": ROWS, "SIZE": size,
-        "num_warps": 8 if size > 64 else 4, "num_stages": 1,
+        "num_warps": 4 if held else 8, "num_stages": 1,
     }  # fmt: skip

@@ -13,6 +13,10 @@ Gates lie side by side: LSTM i f g o; GRU r z n and the recurrent part of n. An 
 import triton
 import triton.language as tl
 
+from cells.recurrent.engines.triton_kernels import interpreted
+
+INTERPRETED = tl.constexpr(interpreted())
+
 
 @triton.jit
 def forward(
@@ -21,8 +25,8 @@ def forward(
 ):  # fmt: skip
     """From the state before the first step to all others, and to the gates that the way back needs.
 
-    Shapes: projected (R, T, B, G·H), weight (R, H, G·H), bias (R, G·H), h and c (R, T + 1, B, H), kept (R, T, B, 4·H),
-    lengths (R, B). None: c but for the LSTM, bias but for the GRU, kept where nothing is, lengths where all steps are valid.
+    Shapes: projected (R, T, B, G·H), weight (R, H, G·H), bias (R, G·H) or None, h and c (R, T + 1, B, H), kept
+    (R, T, B, 4·H) or None, lengths (R, B) or None. The LSTM alone has c, the GRU alone bias.
     """
     replica, rows, columns, inside, square = _places(batch, hidden, ROWS, SIZE)
     step = replica * steps * batch  # rows of all replicas and steps before this one
@@ -248,9 +252,12 @@ def _gate_tiles(weight, hidden, square, GATES: tl.constexpr):
 @triton.jit
 def _product(rows, weight, held, square, HELD: tl.constexpr):
     tile = held if HELD else tl.load(weight, mask=square, other=0.0)
+    rows = rows.to(tile.dtype)
+    if INTERPRETED:  # the interpreter would multiply the bits of bfloat16 as integers
+        rows, tile = rows.to(tl.float32), tile.to(tl.float32)
     # Three products of halves on the tensor cores are as exact as one in float32; the exact one ("ieee") is unrolled
     # into so many instructions that compilers fail on it. In bfloat16 this setting means nothing.
-    return tl.dot(rows.to(tile.dtype), tile, input_precision="tf32x3")
+    return tl.dot(rows, tile, input_precision="tf32x3")
 
 
 @triton.jit
