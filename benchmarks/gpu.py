@@ -12,21 +12,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks.kernels import CELLS
 from benchmarks.measuring import interleaved, parser, report
-from cells.recurrent import elman, gru, lstm
+from cells.recurrent.elman import ElmanCell
+from cells.recurrent.gru import GRUCell
 from cells.recurrent.layer import RecurrentNetwork
+from cells.recurrent.lstm import LSTMCell
 
-MODULES = {"elman": elman, "lstm": lstm, "gru": gru}
+CELLS = {"elman": ElmanCell, "gru": GRUCell, "lstm": LSTMCell}
 TOLERANCES = {torch.float32: 1e-5, torch.bfloat16: 5e-2}
 """Largest difference from the loop in float64, relative to a tensor's norm."""
 
 
 def network(cell: str, engine: str, replicas: int, hidden: int, device: str) -> RecurrentNetwork:
     """One layer with two input features; replica r is drawn with seed r."""
-    layer = RecurrentNetwork(
-        getattr(MODULES[cell], CELLS[cell][0]), 2, hidden, replicas=replicas, engine=engine
-    )
+    layer = RecurrentNetwork(CELLS[cell], 2, hidden, replicas=replicas, engine=engine)
     layer.reset_parameters([torch.Generator().manual_seed(seed) for seed in range(replicas)])
     return layer.to(device)
 

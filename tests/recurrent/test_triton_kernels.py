@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -56,6 +57,29 @@ def test_kernels_agree_with_torch_nn_in_outputs_states_and_all_gradients(case):
     errors = relative_errors(network_numbers(network, *arguments), twin_numbers(network, *arguments))
     assert network.engine_name == "triton"
     assert max(errors.values()) <= 1e-6, errors
+
+
+def high(numbers):
+    """What TF32 keeps of float32, cut off, which is worse than rounded."""
+    return (np.ascontiguousarray(numbers).view(np.uint32) & 0xFFFFE000).view(np.float32)
+
+
+@pytest.mark.parametrize(("halves", "least", "most"), [(2, 0, 1e-6), (1, 1e-5, 1)])
+@pytest.mark.parametrize("cell", ["elman", "lstm", "gru"])
+def test_three_products_of_halves_keep_to_the_bound_and_one_does_not(monkeypatch, cell, halves, least, most):
+    from triton.runtime.interpreter import InterpreterBuilder, TensorHandle
+
+    def product(self, a, b, total, *settings):
+        (a, a_low), (b, b_low) = ((high(x.data), high(x.data - high(x.data))) for x in (a, b))
+        whole = a @ b + (a_low @ b + a @ b_low if halves == 2 else 0)
+        return TensorHandle(whole + total.data, total.dtype.scalar)
+
+    monkeypatch.setattr(InterpreterBuilder, "create_dot", product)
+    case = Case(cell, layers=1, steps=20, batch=2)
+    network = network_of(case, replicas=2, engine="triton", dtype=torch.float32)
+    arguments = series_and_states(case, network, torch.float32)
+    errors = relative_errors(network_numbers(network, *arguments), twin_numbers(network, *arguments))
+    assert least <= max(errors.values()) <= most, errors
 
 
 @pytest.mark.parametrize("cell", ["elman", "elman_relu", "lstm", "gru"])
@@ -188,20 +212,32 @@ def test_who_asks_is_told_once_that_it_is_experimental(caplog):
     assert line.startswith("engine=triton is experimental, not yet run on a GPU")
 
 
-def test_what_the_kernels_do_not_take_is_refused(monkeypatch):
+def test_what_the_kernels_do_not_take_is_refused():
     with pytest.raises(UserError, match="hidden size of at most 128, and this is 130; use engine=auto"):
         choose("triton", GRUCell(1, 130, 2))
     with pytest.raises(UserError, match="this is OwnGRU"):
         choose("triton", type("OwnGRU", (GRUCell,), {})(1, 2))
+
+
+def test_where_a_machine_lacks_triton_or_a_gpu_another_engine_takes_over(monkeypatch, caplog):
+    monkeypatch.delenv("TRITON_INTERPRET")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert choose("triton", GRUCell(1, 2, 2)) == "fused"
     monkeypatch.setattr(triton_kernels, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match="Triton, which compiles its kernels, is not installed"):
-        choose("triton", GRUCell(1, 2, 2))
+    assert choose("triton", GRUCell(1, 2, 2)) == "fused"
+    assert caplog.messages == [
+        f"engine=triton does not run here: {why}; engine=fused does."
+        for why in (
+            "its kernels are for a CUDA card, and PyTorch finds none",
+            "Triton, which compiles its kernels, is not installed",
+        )
+    ]
 
 
 @pytest.mark.parametrize(("interpreted", "dtype"), [("1", torch.float16), ("0", torch.bfloat16)])
 def test_on_other_inputs_another_engine_runs_and_says_so(monkeypatch, caplog, interpreted, dtype):
-    monkeypatch.setenv("TRITON_INTERPRET", interpreted)
     network = network_with(GRUCell).to(dtype)
+    monkeypatch.setenv("TRITON_INTERPRET", interpreted)
     with caplog.at_level(logging.INFO):
         network(torch.ones(2, 1, 2, 2, dtype=dtype))
     (line,) = caplog.messages

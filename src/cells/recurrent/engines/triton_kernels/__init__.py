@@ -23,14 +23,21 @@ LARGEST = 128
 """Hidden units: a program goes through a sequence with whole rows of the state."""
 
 
+def lacks() -> str | None:
+    """Triton, if it is not installed, or else a graphics card."""
+    if find_spec("triton") is None:
+        return "Triton, which compiles its kernels, is not installed"
+    if not (torch.cuda.is_available() or interpreted()):
+        return "its kernels are for a CUDA card, and PyTorch finds none"
+    return None
+
+
 def refuses(cell: Cell, inputs: Tensor | None = None) -> str | None:
     """All but the three cells (a subclass may compute anything) of a size, on a GPU, and two precisions."""
     if type(cell) not in (ElmanCell, LSTMCell, GRUCell):
         return f"there are kernels for ElmanCell, LSTMCell and GRUCell, and this is {type(cell).__name__}"
     if cell.hidden_size > LARGEST:
         return f"its kernels take a hidden size of at most {LARGEST}, and this is {cell.hidden_size}"
-    if find_spec("triton") is None:
-        return "Triton, which compiles its kernels, is not installed"
     if inputs is None:
         return None
     device, dtype = inputs.device.type, precision(inputs)
