@@ -137,6 +137,14 @@ def test_every_scheduler_steps(run: Execute, scheduler: str) -> None:
     assert len(rates) == (1 if scheduler == "none" else 2)
 
 
+@pytest.mark.parametrize("search", group_options("search"))
+def test_every_search_chooses(run: Execute, search: str) -> None:
+    record, _ = run(*ADDING, f"search={search}", *FEW_STEPS)
+    tried = [trial["values"]["optimizer.lr"] for trial in record.get("search", {}).get("trials", [])]
+    assert len(tried) == {"none": 0, "lr": 5, "random": 8}[search]
+    assert record["config"]["optimizer"]["lr"] in (tried or [0.001])
+
+
 @pytest.mark.parametrize("callbacks", group_options("callbacks"))
 def test_every_callback_runs(run: Execute, callbacks: str) -> None:
     run(*ADDING, f"callbacks={callbacks}", *FEW_STEPS)

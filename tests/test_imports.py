@@ -16,7 +16,7 @@ LEVELS = [
     {"build"},
     {"training"},
     {"diagnostics"},
-    {"recurrent", "data", "compare"},
+    {"recurrent", "data", "compare", "search"},
     {"record", "settings", "folders", "targets", "environment"},
     {"errors"},
 ]

@@ -22,6 +22,7 @@ from cells.record import (
     UNHASHED_TRAINER_KEYS,
     config_hash,
     read_record,
+    spelled,
     write_record,
 )
 from cells.run import execute
@@ -85,6 +86,12 @@ def test_the_hash_ignores_seeds_and_paths_and_sees_everything_else() -> None:
         config | {"seeds": 10, "output_dir": "elsewhere", "resume": True}
     )
     assert config_hash(config) != config_hash(config | {"model": {"hidden_size": 33}})
+    assert config_hash(config) == config_hash(config | {"search": {}})
+    assert config_hash(config) != config_hash(config | {"search": {"seeds": 2}})
+
+
+def test_a_value_is_spelled_as_on_the_command_line() -> None:
+    assert [spelled(value) for value in (None, True, 0.5, "x")] == ["null", "true", "0.5", "x"]
 
 
 def recorded(folder: Path, *overrides: str, data: tuple[str, ...] = ADDING) -> dict[str, Any]:
@@ -124,6 +131,14 @@ def test_a_diverged_run_leaves_a_record_as_the_schema_says(tmp_path: Path) -> No
     assert record["status"] == "diverged", record["message"]
     assert [replica["status"] for replica in record["replicas"]] == ["diverged", "diverged"]
     assert complaints(record) == []
+
+
+def test_a_run_with_a_search_and_its_trials_leave_records_as_the_schema_says(tmp_path: Path) -> None:
+    record = recorded(tmp_path, "search=lr", "search.grid.optimizer.lr=[0.001,0.1]")
+    assert record["status"] == "completed", record["message"]
+    assert complaints(record) == []
+    for entry in record["search"]["trials"]:
+        assert complaints(read_record(tmp_path / entry["folder"]) or {}) == []
 
 
 def test_an_interrupted_run_leaves_a_record_as_the_schema_says(

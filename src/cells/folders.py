@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cells.errors import UserError
-from cells.record import RECORD_NAME, config_hash, read_record
+from cells.record import config_hash, read_record, record_paths
 from cells.settings import parse_seeds
 
 SLUG_LENGTH = 80
@@ -67,7 +67,7 @@ def make_folder(folder: Path) -> None:
 def earlier_records(root: Path) -> dict[Path, dict[str, Any] | None]:
     """Every folder below that holds a record, and the record, newest first; None for one that is not whole."""
     found: dict[Path, dict[str, Any] | None] = {}
-    for path in sorted(root.rglob(RECORD_NAME), key=lambda path: path.lstat().st_mtime_ns, reverse=True):
+    for path in sorted(record_paths(root), key=lambda path: path.lstat().st_mtime_ns, reverse=True):
         try:
             found[path.parent] = read_record(path.parent)
         except UserError as error:

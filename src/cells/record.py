@@ -16,8 +16,10 @@ from typing import Any, Literal
 
 from cells.errors import UserError
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 RECORD_NAME = "record.json"
+TRIALS = "trials"
+"""The folder, in that of a run, which holds the trials of its search: no runs of their own."""
 
 Status = Literal["running", "completed", "diverged", "interrupted", "failed"]
 
@@ -33,7 +35,8 @@ FINISHED_RECORD = (
     *("metric.solved_at", "replicas", "cost"),
 )
 REPLICA = ("seed", "status", "test")
-"""What readers rely on in any record, in one that has come to its end, and in a replica of that."""
+SEARCH = ("trials", "chosen", "edge", "seconds")
+"""What readers rely on in any record, in one that has come to its end, and in a replica and the search of that."""
 
 JSON_TYPES: dict[str, type] = {
     "object": dict,
@@ -51,11 +54,23 @@ def config_hash(config: Mapping[str, Any]) -> str:
 
     Seeds, paths, logging and resuming are left out: more seeds can be added to a run later.
     """
+    canonical = json.dumps(what_counts(config), sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+
+def what_counts(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The parts of a configuration that change what a replica's result is."""
     counted = {key: value for key, value in config.items() if key not in UNHASHED_KEYS}
     trainer = counted.get("trainer") or {}
     counted["trainer"] = {key: value for key, value in trainer.items() if key not in UNHASHED_TRAINER_KEYS}
-    canonical = json.dumps(counted, sort_keys=True, separators=(",", ":"), default=str)
-    return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+    if not counted.get("search"):
+        counted.pop("search", None)  # records from before there were searches have none
+    return counted
+
+
+def spelled(value: Any) -> str:
+    """A setting's value as one writes it on the command line."""
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def write_record(folder: Path, record: Mapping[str, Any]) -> Path:
@@ -106,15 +121,23 @@ def read_record(folder: Path) -> dict[str, Any] | None:
 
 
 def find_records(root: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Every (folder, record) at or below a folder, in the order of their paths.
+    """Every (folder, record) of a run at or below a folder, in the order of their paths; trials are no runs.
 
     Raises:
         UserError: one of them cannot be read, or is not whole.
     """
-    for path in sorted(root.rglob(RECORD_NAME)):
+    for path in sorted(record_paths(root)):
         record = read_record(path.parent)
-        if record is not None:
+        if record is not None and not record.get("trial"):
             yield path.parent, record
+
+
+def record_paths(root: Path) -> Iterator[Path]:
+    """The path of every run's record at or below a folder."""
+    for path in root.rglob(RECORD_NAME):
+        around = path.parent.parent
+        if not (around.name == TRIALS and (around.parent / RECORD_NAME).is_file()):
+            yield path
 
 
 def _fault(record: Any) -> str | None:
@@ -129,6 +152,8 @@ def _fault(record: Any) -> str | None:
             missing = [name for name in FINISHED_RECORD if not _has(record, name)]
             for index, replica in enumerate(record.get("replicas", [])):
                 missing += [f"replicas[{index}].{name}" for name in REPLICA if name not in replica]
+            if "search" in record:
+                missing += [f"search.{name}" for name in SEARCH if name not in record["search"]]
     return f"{missing[0]} is missing" if missing else None
 
 

@@ -17,6 +17,8 @@ from cells.environment import describe_environment, keep_freed_memory, peak_memo
 from cells.errors import UserError
 from cells.folders import is_finished, is_same_run
 from cells.record import SCHEMA_VERSION, config_hash, read_record, write_record
+from cells.search.choice import TrialEnded, tune
+from cells.search.plan import Trial, with_values
 from cells.trainers import callbacks_for, quiet_lightning, tester, threads_for, tracker_for, trainer_for
 from cells.training.checkpoints import BEST, LAST, AtomicCheckpointIO, read_checkpoint
 from cells.training.clock import StepClock
@@ -31,7 +33,9 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """A full disk, a used-up quota, a file at its limit: no fault of the program, so told without a traceback."""
 
 
-def execute(config: Mapping[str, Any], folder: Path, overrides: list[str]) -> dict[str, Any]:
+def execute(
+    config: Mapping[str, Any], folder: Path, overrides: list[str], trial: str | None = None
+) -> dict[str, Any]:
     """Train, test and record one configuration. Whatever happens in training ends up in the record's status.
 
     Args:
@@ -39,6 +43,7 @@ def execute(config: Mapping[str, Any], folder: Path, overrides: list[str]) -> di
         folder: the run's own folder. An unfinished run of this configuration in it is continued; one that has come to
             its end is left as it is.
         overrides: what was said on the command line, for the record.
+        trial: this is a trial of a search, to be shown under this name; it is validated and never tested.
 
     Returns:
         The record that now stands in the folder.
@@ -59,15 +64,21 @@ def execute(config: Mapping[str, Any], folder: Path, overrides: list[str]) -> di
         "config_hash": config_hash(config),
         "overrides": overrides,
     }
+    if trial:
+        record["trial"] = True
     if not _kept(folder, record):
         return record
     try:
-        _write_yaml(folder / "config.yaml", config)
-        parts = build(config)
-        run = Run(parts, folder, record, earlier)
+        if config.get("search"):
+            _tune(record, folder)
+        _write_yaml(folder / "config.yaml", record["config"])
+        parts = build(record["config"])
+        run = Run(parts, folder, record, earlier, trial)
         with run.interrupts, threads_for(parts):
             run.fit()
-            run.test()
+            run.end_trial() if trial else run.test()
+    except TrialEnded as ended:
+        record |= {"status": ended.status, "message": str(ended)}
     except (InterruptedBySignal, KeyboardInterrupt) as stop:
         record |= {"status": "interrupted", "message": f"stopped by {stop}" if str(stop) else "stopped"}
     except UserError as error:
@@ -82,6 +93,17 @@ def execute(config: Mapping[str, Any], folder: Path, overrides: list[str]) -> di
     record["finished_at"] = _now()
     _kept(folder, record)
     return record
+
+
+def _tune(record: dict[str, Any], folder: Path) -> None:
+    """Carry out the search that a run begins with; its record then has the chosen values in its configuration."""
+
+    def train(trial: Trial, where: Path, name: str) -> dict[str, Any]:
+        where.mkdir(parents=True, exist_ok=True)
+        return execute(trial.config, where, [*record["overrides"], *trial.settings], trial=name)
+
+    record["search"] = tune(record["config"], folder, train)
+    record["config"] = with_values(record["config"], record["search"]["chosen"])
 
 
 def train_along(
@@ -105,10 +127,16 @@ class Run:
         folder: where to leave everything.
         record: filled in as things become known.
         earlier: the record of an earlier part of the same run, or {}.
+        trial: what to show it as, if it is a trial of a search.
     """
 
     def __init__(
-        self, parts: Parts, folder: Path, record: dict[str, Any], earlier: Mapping[str, Any]
+        self,
+        parts: Parts,
+        folder: Path,
+        record: dict[str, Any],
+        earlier: Mapping[str, Any],
+        trial: str | None = None,
     ) -> None:
         self._parts, self._folder, self._record = parts, folder, record
         last = folder / LAST
@@ -117,7 +145,7 @@ class Run:
         self._earlier_cost = (earlier.get("cost") or {}) if resume_step else {}
         self._tracker = tracker_for(parts)
         self._logger = parts.make_logger(folder, resume_step)
-        self._callbacks = callbacks_for(parts, self._tracker, folder)
+        self._callbacks = callbacks_for(parts, self._tracker, folder, trial)
         record |= {"environment": describe_environment(_device_name(parts))} | _describe(parts)
         self._note_replicas([None] * len(parts.settings.seeds))
         self._logger.log_text("summary", text_summary(record, str(parts.learner)))
@@ -159,9 +187,7 @@ class Run:
             known = replica.best_step is not None
             tested.append({name: values[index] for name, values in scores.items()} if known else None)
         self._note_replicas(tested)
-        diverged = all(replica.status == "diverged" for replica in self._tracker.replicas)
-        self._record["status"] = "diverged" if diverged else "completed"
-
+        self._note_end()
         save_predictions(self._folder, learner, parts.content)
         log_pictures(self._logger, learner, parts.content, self._tracker.replicas, parts.total_steps)
         if parts.diagnosis:
@@ -174,6 +200,11 @@ class Run:
             [{f"test/{name}": value for name, value in (score or {}).items()} for score in tested],
             parts.total_steps,
         )
+        self._logger.close()
+
+    def end_trial(self) -> None:
+        """In place of the test: what a trial is for stands in the record already."""
+        self._note_end()
         self._logger.close()
 
     @contextlib.contextmanager
@@ -206,6 +237,10 @@ class Run:
             }
             for replica, test in zip(self._tracker.replicas, tested, strict=True)
         ]
+
+    def _note_end(self) -> None:
+        diverged = all(replica.status == "diverged" for replica in self._tracker.replicas)
+        self._record["status"] = "diverged" if diverged else "completed"
 
     def _note_cost(self, seconds: float, milliseconds_per_step: float | None) -> None:
         learner = self._parts.learner

@@ -57,6 +57,7 @@ class Settings:
     callbacks: Mapping[str, Any] | None = None
     diagnostics: Mapping[str, Any] | None = None
     published: Published | None = None
+    search: Mapping[str, Any] | None = None
     seeds: tuple[int, ...] = (0,)
     engine: str = "auto"
     isolation: Literal["process", "none"] = "process"

@@ -59,11 +59,18 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def callbacks_for(parts: Parts, tracker: ReplicaTracker, folder: Path) -> list[Callback]:
-    """In this order: what decides, what looks on, what is saved of both, what is asked to stop, what is shown."""
+def callbacks_for(
+    parts: Parts, tracker: ReplicaTracker, folder: Path, trial: str | None = None
+) -> list[Callback]:
+    """In this order: what decides, what looks on, what is saved of both, what is asked to stop, what is shown.
+
+    Args:
+        parts, tracker, folder: of the run.
+        trial: what to show it as, if it is a trial of a search.
+    """
     writer = CheckpointWriter(folder, parts.training.checkpoint_every_steps)
     interval = parts.training.validation_interval(parts.datamodule.steps_per_epoch)
-    label = f"{parts.model_name} on {parts.content.name}"
+    label = f"{trial + ': ' if trial else ''}{parts.model_name} on {parts.content.name}"
     progress = ProgressDisplay(label, parts.total_steps, parts.monitor)
     diagnosis = [parts.diagnosis] if parts.diagnosis else []
     own = [tracker, *diagnosis, writer, Interrupts(writer, interval), StepClock(), progress]

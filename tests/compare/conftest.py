@@ -34,6 +34,7 @@ def make_run(tmp_path: Path) -> MakeRun:
         diagnostics: Mapping[str, Any] | None = None,
         cost: Mapping[str, Any] | None = None,
         published: Mapping[str, Any] | None = None,
+        search: Mapping[str, Any] | None = None,
     ) -> Path:
         by_seed = scores if isinstance(scores, Mapping) else dict(enumerate(scores))
         config: dict[str, Any] = {
@@ -91,6 +92,8 @@ def make_run(tmp_path: Path) -> MakeRun:
             },
             "replicas": replicas,
         }
+        if search is not None:
+            record["search"] = dict(search)
         write_record(where, record)
         return where
 

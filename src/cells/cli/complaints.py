@@ -38,6 +38,10 @@ def one_sentence(error: Exception) -> str:
     twice = re.match(r"Multiple values for (\S+)\.", text)
     if twice:
         return f"{twice.group(1)}: an option is chosen already; write {twice.group(1)}=OPTION, without a +."
+    merged = re.match(r"Error merging override (([^=]+)=.*)", text)
+    if merged:
+        override, key = merged.group(1), merged.group(2).lstrip("+")
+        return f"{override}: no list stands in for a section, nor the reverse; add '~{key}', and '+' before {key}=."
     if isinstance(error, MissingMandatoryValue):
         key = error.full_key
         return f"{key}: this setting has no default; give it a value with {key}=VALUE."

@@ -55,6 +55,8 @@ class Gate(Callback):
                 _refuse_started_elsewhere(
                     plain, "resume=true", "give all of them ckpt_path=…/last.ckpt instead"
                 )
+            if plain.get("search"):
+                _refuse_started_elsewhere(plain, "search", "search in one process, then give what it chose")
             folder = _run_folder(config, plain)
             _check_last(folder, plain)
             with read_write(config), open_dict(config):
@@ -188,16 +190,35 @@ def _checked(config: DictConfig) -> dict[str, Any]:
     plain = OmegaConf.to_container(task, resolve=True, throw_on_missing=True)
     assert isinstance(plain, dict)
     resume = build(plain).settings.resume  # type: ignore[arg-type]
+    _check_search(plain, list(config.hydra.overrides.task))  # type: ignore[arg-type]
     return plain | {"resume": resume}  # type: ignore[return-value]
+
+
+def _check_search(plain: dict[str, Any], overrides: list[str]) -> None:
+    """Build every trial of a search; and let nobody set by hand what it is going to set."""
+    from cells.build import build
+    from cells.search.plan import plan
+
+    said = {override.partition("=")[0].lstrip("+") for override in overrides}
+    for trial in plan(plain):
+        for key in said & trial.values.keys():
+            raise UserError(f"{key}: the search chooses it; leave it out, or set search.grid.{key} instead.")
+        try:
+            build(trial.config)
+        except UserError as error:
+            raise UserError(f"search.grid: {error}") from error
 
 
 def _check_last(folder: Path, plain: dict[str, Any]) -> None:
     """Refuse to resume a run from a checkpoint that it cannot go on from."""
     from cells.build import build
+    from cells.search.plan import with_values
     from cells.training.checkpoints import LAST
 
-    if plain["resume"] and (folder / LAST).exists() and not is_finished(read_record(folder)):
-        build(plain, folder / LAST)
+    record = read_record(folder)
+    if plain["resume"] and (folder / LAST).exists() and not is_finished(record):
+        found = (record or {}).get("search", {})
+        build(with_values(plain, found.get("chosen", {})), folder / LAST)
 
 
 def _refuse_started_elsewhere(plain: dict[str, Any], what: str, remedy: str) -> None:

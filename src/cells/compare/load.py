@@ -17,13 +17,16 @@ from cells.compare.records import (
     leaf,
     listed,
     read_runs,
-    spelled,
     value_of,
 )
 from cells.errors import UserError
+from cells.record import spelled
 
 TRAINING_KEYS_OF_DATA = ("data.batch_size",)
 """Keys under `data` that do not change what is predicted: models that differ in them can be compared."""
+
+TUNED = "tuned"
+"""What stands for the value that a search chose, in the name of a contestant."""
 
 EXACT_CHANCE = "chance (exact)"
 """What knowing nothing is expected to score, beside the baselines that were scored on the test set."""
@@ -185,7 +188,7 @@ def _names(runs: Sequence[Run], group_by: Sequence[str]) -> list[str]:
     for model in {run.model for run in runs}:
         telling[model] = _telling_keys([_training(run) for run in runs if run.model == model])
     return [
-        " ".join([run.model, *(_setting(key, run.config.get(key)) for key in telling[run.model])])
+        " ".join([run.model, *(_setting(key, _training(run).get(key)) for key in telling[run.model])])
         for run in runs
     ]
 
@@ -210,12 +213,13 @@ def _setting(key: str, value: Any) -> str:
 
 
 def _training(run: Run) -> Flat:
-    """A run's configuration but for the question it answers."""
-    return {
+    """A run's configuration but for the question it answers; what a search chose is no difference between its runs."""
+    training = {
         key: value
         for key, value in run.config.items()
         if not key.startswith("data.") or key in TRAINING_KEYS_OF_DATA
     }
+    return training | dict.fromkeys(run.tuned, TUNED)
 
 
 def _contestant(name: str, runs: Sequence[Run], label: str) -> Contestant:

@@ -10,9 +10,9 @@ from cells.errors import UserError, did_you_mean
 from cells.record import (
     RECORD_NAME,
     SCHEMA_VERSION,
-    UNHASHED_KEYS,
-    UNHASHED_TRAINER_KEYS,
     find_records,
+    spelled,
+    what_counts,
 )
 
 FINISHED = ("completed", "diverged")
@@ -35,6 +35,11 @@ class Run:
     @property
     def model(self) -> str:
         return str(self.record["model"]["name"])
+
+    @property
+    def tuned(self) -> dict[str, Any]:
+        """What a search chose for this run, by dotted key; nothing without one."""
+        return dict((self.record.get("search") or {}).get("chosen") or {})
 
     @property
     def data(self) -> str:
@@ -78,7 +83,7 @@ def read_runs(
     runs, unfinished = [], []
     for folder, record in found.items():
         if record["status"] in FINISHED:
-            runs.append(Run(folder, record, _config(record)))
+            runs.append(Run(folder, record, _flattened(what_counts(record["config"]))))
         else:
             unfinished.append(_unfinished(folder, record))
     _refuse_unknown([*known_keys, *where], runs)
@@ -94,11 +99,6 @@ def read_runs(
 def value_of(run: Run, key: str) -> Any:
     """What a run has under a dotted key; `model` and `data` are their names."""
     return {"model": run.model, "data": run.data}.get(key, run.config.get(key))
-
-
-def spelled(value: Any) -> str:
-    """A setting's value as one writes it on the command line."""
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def differing_keys(configs: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -134,16 +134,6 @@ def _readable(root: Path) -> list[tuple[Path, dict[str, Any]]]:
                 "reads; compare these runs with the version that trained them."
             )
     return found
-
-
-def _config(record: Mapping[str, Any]) -> Flat:
-    config = {key: value for key, value in record["config"].items() if key not in UNHASHED_KEYS}
-    flat = _flattened(config)
-    return {
-        key: value
-        for key, value in flat.items()
-        if not (key.startswith("trainer.") and key.removeprefix("trainer.") in UNHASHED_TRAINER_KEYS)
-    }
 
 
 def _flattened(config: Mapping[str, Any], prefix: str = "") -> Flat:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from cells.compare.judge import MOST_SEEDS, WORTH_CHASING, Judgement, Pair, Row
 from cells.compare.load import EXACT_CHANCE
 from cells.compare.records import beats, listed
+from cells.compare.tuning import chosen, searches
 
 IGNORANT = ("training mean", "majority class", "chance", EXACT_CHANCE)
 """Baselines that look at no input. Who does not beat them has learnt nothing."""
@@ -24,6 +25,7 @@ def verdict(judgement: Judgement) -> list[str]:
         *_undecided(judgement),
         *([] if nothing_learnt else baselines),
         *_on_diverged(judgement.rows),
+        *_on_tuning(judgement.rows),
         *(f"{gap}." for gap in judgement.comparison.gaps),
     ]
 
@@ -191,6 +193,18 @@ def _named(baseline: str) -> str:
 def _on_diverged(rows: Sequence[Row]) -> list[str]:
     lost = [f"{share(row.diverged, row.replicas)} of {row.name}" for row in rows if row.diverged]
     return [f"Diverged, and ranked last: {listed(lost)}."] if lost else []
+
+
+def _on_tuning(rows: Sequence[Row]) -> list[str]:
+    found = {row.name: searches(row.contestant.runs) for row in rows}
+    if not any(found.values()):
+        return []
+    choices = [
+        f"{name} to {' or '.join(dict.fromkeys(map(chosen, tried)))}" if tried else f"{name} not at all"
+        for name, tried in found.items()
+    ]
+    beyond = any(search["edge"] for tried in found.values() for search in tried)
+    return [f"Tuned on validation: {'; '.join(choices)}."] + ["A wider grid may score better."] * beyond
 
 
 def headline(judgements: Sequence[Judgement]) -> str:

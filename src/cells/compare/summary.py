@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from rich.text import Text
 from cells.compare.records import FINISHED, beats, listed
 from cells.compare.render.console import show
 from cells.compare.report import conclude, write
+from cells.compare.tuning import chosen, price
 from cells.errors import UserError
 from cells.record import RECORD_NAME, read_record
 
@@ -33,6 +34,10 @@ def show_run(folder: Path, record: dict[str, Any], console: Console | None = Non
         console.print()
         console.print(_run_table(record))
         console.print(Text(_cost(record), style="dim"))
+        if record.get("search"):
+            console.print(
+                Text(_search(record["search"]), style="yellow" if record["search"]["edge"] else "dim")
+            )
         console.print(Text(verdict(record), style="bold"))
         if record["data"]["note"]:
             console.print(Text(record["data"]["note"], style="italic"))
@@ -158,6 +163,11 @@ def _cost(record: dict[str, Any]) -> str:
         + (f" · {speed:.2f} ms/step" if speed else "")
         + f" · engine {cost['engine']}"
     )
+
+
+def _search(search: Mapping[str, Any]) -> str:
+    edge = "; a better value may lie beyond: widen search.grid" if search["edge"] else ""
+    return f"tuned before: {chosen(search)} · {price([search])}{edge}"
 
 
 def _console() -> Console:

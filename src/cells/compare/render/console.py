@@ -13,7 +13,7 @@ from cells.compare.sentences import how_tested, verdict
 from cells.compare.suite import Suite
 
 BY_IMPORTANCE = (
-    "finished", "solved", "memory horizon", "parameters", "ms/step", "median", "steps to solve",
+    "finished", "tuning", "solved", "memory horizon", "parameters", "ms/step", "median", "steps to solve",
     "gradient decay a step", "engine",
 )  # fmt: skip
 """Columns for which a terminal may have room, beside the model and its mean; the rest is in the report."""

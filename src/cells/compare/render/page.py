@@ -7,11 +7,11 @@ from typing import Any
 
 from cells.compare.judge import Judgement
 from cells.compare.published import cases
-from cells.compare.records import spelled
 from cells.compare.render import tables
 from cells.compare.render.figures import Drawing
 from cells.compare.sentences import headline, how_tested, verdict
 from cells.compare.suite import Suite
+from cells.record import spelled
 
 STYLE = """
 :root { color-scheme: light; }

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from cells.compare.judge import MOST_SEEDS, WORTH_CHASING, Interval, Judgement, Pair, Row
 from cells.compare.lengths import reached, success_against_setting
 from cells.compare.published import FEWEST_SEEDS, Beside, Case
-from cells.compare.records import leaf, spelled
+from cells.compare.records import leaf
 from cells.compare.sentences import share
 from cells.compare.suite import Suite
+from cells.compare.tuning import price, searches
+from cells.record import spelled
 
 NOTHING = "–"
 EMPTY = ("", NOTHING)
@@ -71,6 +73,7 @@ def results(judgement: Judgement) -> Table:
         ("FLOPs a sequence", lambda row: number(row.flops_per_sequence, 3)),
         ("ms/step", lambda row: number(row.milliseconds_per_step, 3)),
         ("engine", lambda row: row.engine),
+        ("tuning", _tuning),
     ]
     models = [[show(row) for _, show in columns] for row in judgement.rows]
     kept = [place for place in range(len(columns)) if any(cells[place] not in EMPTY for cells in models)]
@@ -89,6 +92,11 @@ def steps_to_solve(row: Row) -> str:
     if row.solved is None:
         return ""
     return f"> {row.steps:,}" if row.steps_to_solve is None else number(row.steps_to_solve)
+
+
+def _tuning(row: Row) -> str:
+    found = searches(row.contestant.runs)
+    return price(found) + (", to an edge" if any(search["edge"] for search in found) else "")
 
 
 def pairs(judgement: Judgement) -> Table:

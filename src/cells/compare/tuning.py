@@ -1,0 +1,31 @@
+"""What searches chose, and what that took: part of a model's price, and none of its score."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from cells.compare.records import Run, leaf
+from cells.record import spelled
+
+Search = Mapping[str, Any]
+"""The `search` of a record."""
+
+
+def searches(runs: Iterable[Run]) -> list[Search]:
+    """Those of the runs that began with one."""
+    return [run.record["search"] for run in runs if run.record.get("search")]
+
+
+def chosen(search: Search) -> str:
+    """`lr=0.01, hidden_size=64 (highest tried)`."""
+    return ", ".join(
+        f"{leaf(key)}={spelled(value)}" + (f" ({search['edge'][key]} tried)" if key in search["edge"] else "")
+        for key, value in search["chosen"].items()
+    )
+
+
+def price(found: Sequence[Search]) -> str:
+    """`5 trials, 12.3 s`, all searches together; nothing without any."""
+    if not found:
+        return ""
+    trials = sum(len(search["trials"]) for search in found)
+    return f"{trials} trial{'s' if trials > 1 else ''}, {sum(search['seconds'] for search in found):,.1f} s"
