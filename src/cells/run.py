@@ -76,7 +76,10 @@ def execute(
         run = Run(parts, folder, record, earlier, trial)
         with run.interrupts, threads_for(parts):
             run.fit()
-            run.end_trial() if trial else run.test()
+            if trial:
+                run.end_trial()
+            else:
+                run.test()
     except TrialEnded as ended:
         record |= {"status": ended.status, "message": str(ended)}
     except (InterruptedBySignal, KeyboardInterrupt) as stop:

@@ -56,7 +56,7 @@ def test_price_and_choice_stand_in_the_table_and_in_the_verdict(make_run: MakeRu
     table = tables.results(judgement)
     place = table.headings.index("tuning")
     assert [cells[place] for cells in table.rows[: table.baselines]] == [
-        "5 trials, 1,000.2 s, to an edge",
+        "5 trials, 1,000.2 s, at an edge",
         "1 trial, 1,000.2 s",
         "",
     ]

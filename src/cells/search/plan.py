@@ -109,7 +109,8 @@ def with_values(config: Mapping[str, Any], values: Mapping[str, Any]) -> dict[st
 def _base(config: Mapping[str, Any], search: Search, seeds: list[int]) -> dict[str, Any]:
     """What all trials share."""
     base = {**config, "search": {}, "seeds": seeds, "resume": False, "diagnostics": {}}
-    base["logger"] = {**config["logger"], "tensorboard": False}
+    if "tensorboard" in config["logger"]:
+        base["logger"] = {**config["logger"], "tensorboard": False}
     if search.max_steps is not None:
         base["trainer"] = {**config["trainer"], "max_steps": search.max_steps}
     return base

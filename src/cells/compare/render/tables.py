@@ -96,7 +96,7 @@ def steps_to_solve(row: Row) -> str:
 
 def _tuning(row: Row) -> str:
     found = searches(row.contestant.runs)
-    return price(found) + (", to an edge" if any(search["edge"] for search in found) else "")
+    return price(found) + (", at an edge" if any(search["edge"] for search in found) else "")
 
 
 def pairs(judgement: Judgement) -> Table:
