@@ -141,7 +141,7 @@ def test_every_scheduler_steps(run: Execute, scheduler: str) -> None:
 def test_every_search_chooses(run: Execute, search: str) -> None:
     record, _ = run(*ADDING, f"search={search}", *FEW_STEPS)
     tried = [trial["values"]["optimizer.lr"] for trial in record.get("search", {}).get("trials", [])]
-    assert len(tried) == {"none": 0, "lr": 5, "random": 8}[search]
+    assert len(tried) == {"none": 0, "lr": 6, "random": 8}[search]
     assert record["config"]["optimizer"]["lr"] in (tried or [0.001])
 
 
