@@ -14,6 +14,7 @@ LEVELS = [
     {"run"},
     {"trainers"},
     {"build"},
+    {"budget"},
     {"training"},
     {"diagnostics"},
     {"recurrent", "data", "compare", "search"},

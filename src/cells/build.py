@@ -1,7 +1,8 @@
 """From a composed configuration to objects. Everything that can be checked before training is checked here."""
 
+import contextlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -11,6 +12,7 @@ import torch
 from pytorch_lightning import Callback
 from torch import Tensor
 
+from cells.budget import Budget, Plan, plan
 from cells.data.datamodule import SequenceDataModule
 from cells.data.sequences import SequenceData, Split
 from cells.errors import UserError
@@ -43,6 +45,7 @@ class Parts:
 
     settings: Settings
     training: TrainerSettings
+    plan: Plan
     datamodule: SequenceDataModule
     learner: Learner
     total_steps: int
@@ -118,17 +121,34 @@ def build(config: Mapping[str, Any], last: Path | None = None) -> Parts:
         )
     if in_order:
         refuse_unordered(content, datamodule.batch_size, processes)
+    make_optimizer = _optimizer(settings)
+
+    def one_replica(**model: Any) -> Learner:
+        made: Learner = instantiate(
+            {**settings.model, "engine": "reference", **model},
+            "model",
+            trusted,
+            content=content,
+            seeds=(0,),
+            optimizer=make_optimizer,
+        )
+        return made
+
+    budget = Budget(**checked(Budget, settings.budget or {}, "budget"))
+    with _telling_of_own_cell(settings):
+        planned = plan(budget, one_replica, content, batch)
+    training = replace(training, **planned.training)
     try:
         total_steps = training.total_steps(datamodule.steps_per_epoch)
     except ValueError as error:
         raise UserError(f"trainer: {error}.") from error
     learner: Learner = instantiate(
-        settings.model,
+        {**settings.model, **planned.model},
         "model",
         trusted,
         content=content,
         seeds=settings.seeds,
-        optimizer=_optimizer(settings),
+        optimizer=make_optimizer,
         scheduler=_scheduler(settings),
         total_steps=total_steps,
         gradient_clip_norm=training.gradient_clip_norm,
@@ -141,7 +161,9 @@ def build(config: Mapping[str, Any], last: Path | None = None) -> Parts:
     if last is not None:
         check_checkpoint(last, learner, total_steps, datamodule.streams, resuming=True)
     diagnosis = instantiate(settings.diagnostics, "diagnostics", trusted) if settings.diagnostics else None
-    return Parts(settings, training, datamodule, learner, total_steps, _callbacks(settings), diagnosis)
+    return Parts(
+        settings, training, planned, datamodule, learner, total_steps, _callbacks(settings), diagnosis
+    )
 
 
 @lru_cache(maxsize=1)
@@ -203,10 +225,20 @@ def _try_cell(learner: Learner, settings: Settings, content: SequenceData) -> No
     if _is_ours(_class_path(settings)) or learner.flattens_window:
         return
     few = content.train.inputs[:2, :2].expand(len(settings.seeds), -1, -1, -1)
+    with torch.no_grad(), _telling_of_own_cell(settings):
+        learner.network(few, dropout_seeds=settings.seeds)
+
+
+@contextlib.contextmanager
+def _telling_of_own_cell(settings: Settings) -> Iterator[None]:
+    """Turn whatever a user's cell raises into one sentence."""
     try:
-        with torch.no_grad():
-            learner.network(few, dropout_seeds=settings.seeds)
-    except (Exception, SystemExit) as error:  # a user's code may raise anything
+        yield
+    except UserError:
+        raise
+    except (Exception, SystemExit) as error:
+        if _is_ours(_class_path(settings)):
+            raise
         target = settings.model["cell"]["_target_"]
         raise UserError(
             f"model.cell ({target}): its first step fails with {type(error).__name__}: {error}; python -m cells.check "

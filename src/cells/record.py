@@ -29,6 +29,9 @@ UNHASHED_KEYS = frozenset(
 UNHASHED_TRAINER_KEYS = frozenset({"log_every_steps", "checkpoint_every_steps"})
 """Parts of a configuration that do not change what a replica's result is."""
 
+CHOSEN_BY_BUDGET = {"parameters": "model.hidden_size", "flops": "trainer.max_steps"}
+"""What each key of `budget` decides: where it is given, the value of the other setting means nothing."""
+
 EVERY_RECORD = ("schema", "status", "config", "config_hash")
 FINISHED_RECORD = (
     *("model.name", "model.parameters", "data.name", "data.baselines", "metric.name", "metric.goal"),
@@ -71,6 +74,14 @@ def what_counts(config: Mapping[str, Any]) -> dict[str, Any]:
 def spelled(value: Any) -> str:
     """A setting's value as one writes it on the command line."""
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def overruled(config: Mapping[str, Any]) -> dict[str, str]:
+    """The dotted settings that a configuration's budget decides in their place, each with the budget's key."""
+    budget = config.get("budget") or {}
+    return {
+        setting: f"budget.{key}" for key, setting in CHOSEN_BY_BUDGET.items() if budget.get(key) is not None
+    }
 
 
 def write_record(folder: Path, record: Mapping[str, Any]) -> Path:

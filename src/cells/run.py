@@ -151,7 +151,9 @@ class Run:
         self._callbacks = callbacks_for(parts, self._tracker, folder, trial)
         record |= {"environment": describe_environment(_device_name(parts))} | _describe(parts)
         self._note_replicas([None] * len(parts.settings.seeds))
-        self._logger.log_text("summary", text_summary(record, str(parts.learner)))
+        for note in parts.plan.notes:
+            log.info("%s", note)
+        self._logger.log_text("summary", text_summary(record, parts.plan.notes, str(parts.learner)))
         write_record(folder, record)
 
     @property
@@ -252,6 +254,7 @@ class Run:
             "seconds": round(seconds + self._earlier_cost.get("seconds", 0.0), 3),
             "steps": learner.global_step,
             "milliseconds_per_step": milliseconds_per_step,
+            "flops_per_sequence": self._parts.plan.flops_per_sequence,
             "peak_memory_bytes": torch.cuda.max_memory_allocated() if on_gpu else peak_memory_bytes(),
             "engine": learner.network.engine_name,
         }

@@ -58,6 +58,7 @@ class Settings:
     diagnostics: Mapping[str, Any] | None = None
     published: Published | None = None
     search: Mapping[str, Any] | None = None
+    budget: Mapping[str, Any] | None = None
     seeds: tuple[int, ...] = (0,)
     engine: str = "auto"
     isolation: Literal["process", "none"] = "process"

@@ -109,6 +109,17 @@ RANGES = [
     ("model.loss=cross_entropy", "targets of adding are real numbers"),
     ("model.init=chrono", "init=chrono needs chrono_t_max"),
 ]
+BUDGETS = [
+    ("budget.parameters=0", "budget.parameters=0: input should be greater than 0"),
+    ("budget.flops=inf", "budget.flops=inf: a finite number is needed"),
+    ("budget.parameter=100", "budget.parameter: no such setting; did you mean 'budget.parameters'?"),
+    ("budget=100", "budget=100: input should be a valid dictionary"),
+    ("budget.parameters=3", "budget.parameters=3: this model has 22 parameters with hidden_size=1"),
+    ("budget.flops=3", "budget.flops=3: one update takes"),
+    ("budget.parameters=100 model.hidden_size=4", "model.hidden_size=4: budget.parameters decides that"),
+    ("budget.flops=1e9", "trainer.max_steps=4: budget.flops decides that; leave one of the two out"),
+    ("-m budget.parameters=null,100 model.hidden_size=4", "budget.parameters decides that"),
+]
 SEEDS = [
     ("seeds=0", "seeds=0: that is no seed at all; write seeds=10"),
     ("seeds=-1", "seeds=-1: that is no seed at all"),
@@ -194,7 +205,7 @@ OWN_TABLE = [
 
 @pytest.mark.parametrize(
     ("arguments", "expected"),
-    [*UNKNOWN, *TYPES, *RANGES, *SEEDS, *PLACES, *FOREIGN, *SWEEPS],
+    [*UNKNOWN, *TYPES, *RANGES, *BUDGETS, *SEEDS, *PLACES, *FOREIGN, *SWEEPS],
     ids=lambda value: value.replace("/", "."),
 )
 def test_bad_input_is_refused_in_one_sentence_and_leaves_nothing(

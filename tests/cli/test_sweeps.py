@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -109,6 +110,32 @@ def test_a_setting_of_a_swept_group_is_set_job_by_job(program: Program, tmp_path
         ("parity", 6),
         ("adding", 6),
     }
+
+
+def test_one_budget_gives_every_model_of_a_sweep_a_size_of_its_own(program: Program, tmp_path: Path) -> None:
+    answer = program(*SMALL, "-m", "model=elman,lstm,gru", "budget.parameters=500")
+    assert answer.code == 0, answer.err
+    found = {name: record["model"] for name, record in records(tmp_path).items()}
+    assert {name: model["hidden_size"] for name, model in found.items()} == {
+        "elman": 19,
+        "lstm": 9,
+        "gru": 10,
+    }
+    assert all(430 < model["parameters"] <= 500 for model in found.values())
+    (table,) = tmp_path.glob("outputs/*/comparison.md")
+    assert re.search(r"^\| elman .*\| 19 \| 457 \|", table.read_text(), flags=re.MULTILINE)
+
+
+def test_initialisation_is_swept_like_any_other_setting(program: Program, tmp_path: Path) -> None:
+    schemes = ("torch", "orthogonal", "chrono")
+    sweep = ("-m", "model=lstm", f"model.init={','.join(schemes)}", "model.chrono_t_max=5")
+    assert program(*SMALL, *sweep).code == 0
+    found = [json.loads(path.read_text()) for path in tmp_path.rglob("record.json")]
+    scores = {record["config"]["model"]["init"]: record["replicas"][0]["test"]["mse"] for record in found}
+    assert scores.keys() == set(schemes)
+    assert len(set(scores.values())) == 3
+    (table,) = tmp_path.glob("outputs/*/comparison.md")
+    assert all(f"lstm init={scheme}" in table.read_text() for scheme in schemes)
 
 
 def test_a_failing_job_does_not_take_the_rest_and_is_listed_with_its_log(

@@ -48,7 +48,7 @@ def make_run(tmp_path: Path) -> MakeRun:
         }
         for key, value in (settings or {}).items():
             section, name = key.split(".")
-            config[section][name] = value
+            config.setdefault(section, {})[name] = value
         where = tmp_path / (
             folder or f"sweep/{model}-{data}-{config_hash(config)}-{min(by_seed)}-{max(by_seed)}"
         )

@@ -169,13 +169,13 @@ def test_diagnostics_and_cost_are_shown_where_there_are_any(make_run, judged) ->
             "memory_horizon": [8, 9, 20], "memory_horizon_still_improving": [False, True, False],
             "gradient_decay_per_step": [0.9, 0.8, None],
         },
-        cost={"flops_per_sequence": 5e6},
+        cost={"flops_per_sequence": 5_000_000},
     )  # fmt: skip
     make_run("lstm", [0.1])
     gru, lstm = sorted(judged().rows, key=lambda row: row.name)
     assert (gru.memory_horizon, gru.gradient_decay, gru.flops_per_sequence) == (
         "≥ 9",
         pytest.approx(0.85),
-        5e6,
+        5_000_000,
     )
     assert (lstm.memory_horizon, lstm.gradient_decay, lstm.flops_per_sequence) == (None, None, None)

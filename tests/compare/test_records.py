@@ -78,5 +78,15 @@ def test_what_changes_no_result_is_no_difference(make_run, tmp_path) -> None:
     assert differing_keys([run.config for run in runs]) == []
 
 
+def test_a_setting_that_a_budget_decided_instead_is_no_setting(make_run, tmp_path) -> None:
+    make_run("gru", [0.1])
+    make_run("lstm", [0.1], settings={"model.hidden_size": 16, "budget.parameters": 500})
+    runs, _ = read_runs([tmp_path], {})
+    sizes = {
+        run.model: (run.config.get("model.hidden_size"), run.config.get("budget.parameters")) for run in runs
+    }
+    assert sizes == {"gru": (8, None), "lstm": (None, 500)}
+
+
 def test_equal_numbers_are_equal_and_a_missing_key_is_a_difference() -> None:
     assert differing_keys([{"a": 1, "b": 2, "c": True}, {"a": 1.0, "b": 3}]) == ["b", "c"]

@@ -7,7 +7,7 @@ import shutil
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ from cells.folders import (
     unfinished_run,
     unfinished_sweep,
 )
-from cells.record import read_record
+from cells.record import overruled, read_record
 
 
 class Refused(BaseException):
@@ -190,7 +190,9 @@ def _checked(config: DictConfig) -> dict[str, Any]:
     plain = OmegaConf.to_container(task, resolve=True, throw_on_missing=True)
     assert isinstance(plain, dict)
     resume = build(plain).settings.resume  # type: ignore[arg-type]
-    _check_search(plain, list(config.hydra.overrides.task))  # type: ignore[arg-type]
+    said = list(config.hydra.overrides.task)
+    _check_search(plain, said)  # type: ignore[arg-type]
+    _refuse_overruled(plain, said)  # type: ignore[arg-type]
     return plain | {"resume": resume}  # type: ignore[return-value]
 
 
@@ -207,6 +209,16 @@ def _check_search(plain: dict[str, Any], overrides: list[str]) -> None:
             build(trial.config)
         except UserError as error:
             raise UserError(f"search.grid: {error}") from error
+
+
+def _refuse_overruled(plain: dict[str, Any], said: Sequence[str]) -> None:
+    """A budget decides instead of what YAML files say; what is said beside it contradicts it."""
+    for setting, budget in overruled(plain).items():
+        for override in said:
+            if override.lstrip("+").startswith((f"{setting}=", f"search.grid.{setting}=")):
+                raise UserError(
+                    f"{override}: {budget} decides that; leave one of the two out, or add {budget}=null."
+                )
 
 
 def _check_last(folder: Path, plain: dict[str, Any]) -> None:

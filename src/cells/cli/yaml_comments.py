@@ -5,7 +5,7 @@ the key does. `--help` and docs/configuration.md are made of these.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -81,28 +81,29 @@ def own_keys(group: str, option: str) -> list[Key]:
     """The commented settings in an option's own file; one of the shared file's may go without a comment."""
     shared = shared_file(group, option)
     comments = {key.name: key.comment for key in keys(group, shared)} if shared else {}
-    found = []
-    for key in _keys(_lines(group, option)):
-        name = f"{group}.{key.name}"
-        comment = key.comment or comments.get(name, "")
-        if comment and key.default:
-            found.append(Key(name, key.default, comment))
-    return found
+    return _settings(_lines(group, option), f"{group}.", comments)
 
 
 def top_level_keys() -> list[Key]:
     """The settings outside all groups."""
-    text = (_conf() / "config.yaml").read_text(encoding="utf-8")
-    return [key for key in _keys(text.splitlines()) if key.comment and key.default]
+    return _settings((_conf() / "config.yaml").read_text(encoding="utf-8").splitlines(), "", {})
 
 
-def _keys(lines: Iterable[str]) -> Iterator[Key]:
-    """All keys of a YAML file, dotted, with an empty value or comment where there is none."""
+def _settings(lines: list[str], prefix: str, comments: Mapping[str, str]) -> list[Key]:
+    """The settings in a file's lines that have a comment, there or among `comments`."""
+    found = []
     path: list[str] = []
-    for match in filter(None, map(_KEY.match, lines)):
+    for line in lines:
+        match = _KEY.match(line)
+        if not match:
+            continue
         depth = len(match["indent"]) // 2
         path = [*path[:depth], match["key"]]
-        yield Key(".".join(path), match["value"] or "", match["comment"] or "")
+        name = prefix + ".".join(path)
+        comment = match["comment"] or comments.get(name, "")
+        if comment and match["value"]:
+            found.append(Key(name, match["value"], comment))
+    return found
 
 
 def every_key() -> list[str]:

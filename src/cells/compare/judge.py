@@ -49,6 +49,7 @@ class Row:
     solve_interval: Interval | None
     steps_to_solve: float | None
     steps: int
+    hidden_size: int
     parameters: int
     flops_per_sequence: float | None
     milliseconds_per_step: float | None
@@ -233,6 +234,7 @@ def _row(contestant: Contestant, comparison: Comparison) -> Row:
         solve_interval=None if solved is None else statistics.clopper_pearson(solved, total),
         steps_to_solve=None if solved is None else _steps_to_solve(contestant),
         steps=max(score.trained_for for score in contestant.scores),
+        hidden_size=record["model"]["hidden_size"],
         parameters=record["model"]["parameters"],
         flops_per_sequence=_cost(contestant, "flops_per_sequence"),
         milliseconds_per_step=_cost(contestant, "milliseconds_per_step"),

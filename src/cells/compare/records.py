@@ -11,6 +11,7 @@ from cells.record import (
     RECORD_NAME,
     SCHEMA_VERSION,
     find_records,
+    overruled,
     spelled,
     what_counts,
 )
@@ -83,7 +84,7 @@ def read_runs(
     runs, unfinished = [], []
     for folder, record in found.items():
         if record["status"] in FINISHED:
-            runs.append(Run(folder, record, _flattened(what_counts(record["config"]))))
+            runs.append(Run(folder, record, _settings(record["config"])))
         else:
             unfinished.append(_unfinished(folder, record))
     _refuse_unknown([*known_keys, *where], runs)
@@ -134,6 +135,12 @@ def _readable(root: Path) -> list[tuple[Path, dict[str, Any]]]:
                 "reads; compare these runs with the version that trained them."
             )
     return found
+
+
+def _settings(config: Mapping[str, Any]) -> Flat:
+    """What counts of a configuration, flat, without what its budget has overruled."""
+    without = overruled(config)
+    return {key: value for key, value in _flattened(what_counts(config)).items() if key not in without}
 
 
 def _flattened(config: Mapping[str, Any], prefix: str = "") -> Flat:

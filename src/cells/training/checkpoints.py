@@ -65,25 +65,16 @@ def read_checkpoint(path: Path, map_location: Any = "cpu", resuming: bool = Fals
         UserError: the file is missing or is not a whole checkpoint of this program.
     """
     if not path.is_file():
-        raise unusable(path, "no such file", f"give the path of a checkpoint, …/{LAST}", resuming)
+        raise _unusable(path, "no such file", f"give the path of a checkpoint, …/{LAST}", resuming)
     try:
         checkpoint = torch.load(path, map_location=map_location or "cpu", weights_only=True)
     except Exception as error:  # torch.load fails in many ways on a file that is not its own
-        raise unusable(path, "not a checkpoint, or not a whole one", f"give …/{LAST}", resuming) from error
+        raise _unusable(path, "not a checkpoint, or not a whole one", f"give …/{LAST}", resuming) from error
     if not isinstance(checkpoint, dict) or not _holds_tensors(checkpoint.get("state_dict")):
-        raise unusable(
+        raise _unusable(
             path, "not a checkpoint of this program", f"give …/{LAST} of one of its runs", resuming
         )
     return checkpoint
-
-
-def unusable(path: Path, complaint: str, remedy: str, resuming: bool) -> UserError:
-    """The refusal of a checkpoint, told to whoever named it or to whoever asked for `resume=true`."""
-    if resuming:
-        return UserError(
-            f"resume=true: {path} of the run to resume is of no use ({complaint}); start anew without resume=true."
-        )
-    return UserError(f"ckpt_path={path}: {complaint}; {remedy}.")
 
 
 def check_checkpoint(
@@ -103,7 +94,7 @@ def check_checkpoint(
     """
     checkpoint = read_checkpoint(path, resuming=resuming)
     if ENTRIES - checkpoint.keys():
-        raise unusable(
+        raise _unusable(
             path, "it holds weights only, not a training to go on with", "use …/last.ckpt", resuming
         )
     as_trained = "give it the configuration that it was trained with"
@@ -114,22 +105,31 @@ def check_checkpoint(
             complaint = (
                 f"it holds another model or another number of seeds ({name} is {given} there and {mine} here)"
             )
-            raise unusable(path, complaint, as_trained, resuming)
+            raise _unusable(path, complaint, as_trained, resuming)
     optimizer = type(learner.configure_optimizers()["optimizer"]).__name__
     for key, value in (("seeds", list(learner.seeds)), ("optimizer", optimizer)):
         if checkpoint[key] != value:
             complaint = f"it was trained with {key} {checkpoint[key]}, and this run has {value}"
-            raise unusable(path, complaint, as_trained, resuming)
+            raise _unusable(path, complaint, as_trained, resuming)
     carried = carried_streams(checkpoint)
     if carried != streams:
         complaint = f"it carries the state of {carried} streams, and this run of {streams}"
-        raise unusable(path, complaint, as_trained, resuming)
+        raise _unusable(path, complaint, as_trained, resuming)
     step = checkpoint["global_step"]
     # A run that was stopped in its test has made all its updates.
     if step > total_steps or (step == total_steps and not resuming):
-        raise unusable(
+        raise _unusable(
             path, f"it stands at update {step} already", "set trainer.max_steps above that to go on", resuming
         )
+
+
+def _unusable(path: Path, complaint: str, remedy: str, resuming: bool) -> UserError:
+    """The refusal of a checkpoint, told to whoever named it or to whoever asked for `resume=true`."""
+    if resuming:
+        return UserError(
+            f"resume=true: {path} of the run to resume is of no use ({complaint}); start anew without resume=true."
+        )
+    return UserError(f"ckpt_path={path}: {complaint}; {remedy}.")
 
 
 def _holds_tensors(state: Any) -> bool:

@@ -19,6 +19,8 @@ from cells.training.carrying import CarriedStates
 from cells.training.objective import Loss, position_losses, positions, scores
 from cells.training.readout import Readout
 
+LARGEST_HIDDEN_SIZE = 65_536
+
 DROPOUT_STREAM = 1
 """Separates a replica's dropout from its other random numbers."""
 
@@ -58,7 +60,7 @@ class Learner(LightningModule):
         content: SequenceData,
         seeds: Sequence[int],
         cell: Callable[[int, int, int], Cell],
-        hidden_size: Annotated[int, Field(gt=0, le=65_536)] = 32,
+        hidden_size: Annotated[int, Field(gt=0, le=LARGEST_HIDDEN_SIZE)] = 32,
         num_layers: Annotated[int, Field(gt=0, le=1000)] = 1,
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0,
         bidirectional: bool = False,
@@ -110,15 +112,13 @@ class Learner(LightningModule):
             engine=engine,
         )
         self.readout = Readout(self.network.output_size, content.output_size, replicas)
-        generators = [torch.Generator().manual_seed(seed) for seed in self.seeds]
-        self.network.reset_parameters(
-            generators,
-            scheme=init,
-            forget_bias=forget_bias,
-            chrono_t_max=chrono_t_max,
-            spectral_radius=spectral_radius,
-        )
-        self.readout.reset_parameters(generators)
+        if not self.readout.weight.is_meta:  # where sizes are counted there is nothing to draw
+            self._reset_parameters(
+                scheme=init,
+                forget_bias=forget_bias,
+                chrono_t_max=chrono_t_max,
+                spectral_radius=spectral_radius,
+            )
         self.target_std: Tensor | None
         self.register_buffer("target_std", content.target_std, persistent=False)
         self._named_parameters = dict(
@@ -132,6 +132,11 @@ class Learner(LightningModule):
             self.__dict__[name] = value
         else:
             super().__setattr__(name, value)
+
+    def _reset_parameters(self, **initialization: Any) -> None:
+        generators = [torch.Generator().manual_seed(seed) for seed in self.seeds]
+        self.network.reset_parameters(generators, **initialization)
+        self.readout.reset_parameters(generators)
 
     def forward(
         self, inputs: Tensor, state: list[State] | None = None, lengths: Tensor | None = None

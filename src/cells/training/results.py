@@ -1,6 +1,6 @@
 """What a finished run leaves beside its scores: predictions, pictures, and hyper-parameters for TensorBoard."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +9,14 @@ import torch
 from torch import Tensor
 
 from cells.data.sequences import SequenceData
+from cells.record import overruled
 from cells.training.learner import Learner
 from cells.training.logger import ReplicaLogger
 from cells.training.replicas import Replica
 
 PREDICTIONS_NAME = "predictions.npz"
 MOST_PREDICTION_BYTES = 64 * 2**20
-HYPERPARAMETER_SECTIONS = ("model", "data", "learner", "optimizer", "scheduler", "trainer")
+HYPERPARAMETER_SECTIONS = ("model", "data", "learner", "optimizer", "scheduler", "trainer", "budget")
 
 
 def save_predictions(folder: Path, learner: Learner, content: SequenceData) -> None:
@@ -77,15 +78,16 @@ def log_pictures(
                 logger.log_figure(f"test/forecast/{name}", figure, step, run)
 
 
-def text_summary(record: Mapping[str, Any], network: str) -> str:
-    """Model and data in Markdown, for TensorBoard's text tab."""
+def text_summary(record: Mapping[str, Any], notes: Sequence[str], network: str) -> str:
+    """Model and data in Markdown, for TensorBoard's text tab; `notes` are lines of their own."""
     model, data, metric = record["model"], record["data"], record["metric"]
     splits = ", ".join(f"{count:,} {name}" for name, count in data["splits"].items())
     seeds = ", ".join(str(replica["seed"]) for replica in record["replicas"])
     lines = [
         f"**{model['name']} on {data['name']}**, seeds {seeds}",
         "",
-        f"- model: {model['parameters']:,} parameters a seed, loss {model['loss']}",
+        f"- model: hidden size {model['hidden_size']}, {model['parameters']:,} parameters a seed, loss {model['loss']}",
+        *(f"- {note}" for note in notes),
         f"- data: {splits} sequences; inputs a step: {data['input_size']}, outputs: {data['output_size']}",
         f"- metric: {metric['name']} ({metric['goal']}); weights chosen by val/{metric['monitor']}",
         *([f"- {data['note']}"] if data["note"] else []),
@@ -100,8 +102,9 @@ def text_summary(record: Mapping[str, Any], network: str) -> str:
 
 
 def hyperparameters(record: Mapping[str, Any]) -> dict[str, Any]:
-    """What TensorBoard's HParams tab shows of a configuration: its scalars, dotted."""
-    found: dict[str, Any] = {"model": record["model"]["name"], "data": record["data"]["name"]}
+    """What TensorBoard's HParams tab shows: a configuration's scalars, dotted, and the model's size."""
+    model, config = record["model"], record["config"]
+    found: dict[str, Any] = {"model": model["name"], "data": record["data"]["name"]}
 
     def visit(prefix: str, section: Mapping[str, Any]) -> None:
         for key, value in section.items():
@@ -111,8 +114,10 @@ def hyperparameters(record: Mapping[str, Any]) -> dict[str, Any]:
                 found[f"{prefix}.{key}"] = value
 
     for name in HYPERPARAMETER_SECTIONS:
-        visit(name, record["config"].get(name) or {})
-    return found
+        visit(name, config.get(name) or {})
+    for key in overruled(config):
+        found.pop(key, None)
+    return found | {"model.hidden_size": model["hidden_size"], "model.parameters": model["parameters"]}
 
 
 def _original(values: Tensor, content: SequenceData, many: int) -> Tensor:

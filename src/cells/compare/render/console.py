@@ -14,7 +14,7 @@ from cells.compare.suite import Suite
 
 BY_IMPORTANCE = (
     "finished", "tuning", "solved", "memory horizon", "parameters", "ms/step", "median", "steps to solve",
-    "gradient decay a step", "engine",
+    "gradient decay a step", "engine", "hidden size", "FLOPs a sequence",
 )  # fmt: skip
 """Columns for which a terminal may have room, beside the model and its mean; the rest is in the report."""
 

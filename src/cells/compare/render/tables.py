@@ -69,6 +69,7 @@ def results(judgement: Judgement) -> Table:
             "gradient decay a step",
             lambda row: "" if row.gradient_decay is None else number(row.gradient_decay, 3),
         ),
+        ("hidden size", lambda row: number(row.hidden_size)),
         ("parameters", lambda row: number(row.parameters)),
         ("FLOPs a sequence", lambda row: number(row.flops_per_sequence, 3)),
         ("ms/step", lambda row: number(row.milliseconds_per_step, 3)),
