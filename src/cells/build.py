@@ -189,7 +189,9 @@ def _first_rows(content: SequenceData, rows: int) -> SequenceData:
     )
     # The baselines were measured on the whole test split, and say nothing about these few.
     note = f"trained and tested on the same {len(few)} sequences: a look at whether it learns at all, and no result"
-    return replace(content, train=few, val=few, test=few, baselines={}, chance=None, note=note)
+    return replace(
+        content, train=few, val=few, test=few, baselines={}, baseline_seconds={}, chance=None, note=note
+    )
 
 
 def _optimizer(settings: Settings) -> Callable[..., Any]:

@@ -278,6 +278,7 @@ def _describe(parts: Parts) -> dict[str, Any]:
             "input_size": content.input_size,
             "output_size": content.output_size,
             "baselines": baselines,
+            "baseline_seconds": content.baseline_seconds,
             "chance": content.chance,
             "unit": content.unit,
             "note": content.note,

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from cells.compare.load import load
 from cells.compare.records import differing_keys, read_runs
 from cells.errors import UserError
 from cells.record import RECORD_NAME
@@ -90,3 +91,13 @@ def test_a_setting_that_a_budget_decided_instead_is_no_setting(make_run, tmp_pat
 
 def test_equal_numbers_are_equal_and_a_missing_key_is_a_difference() -> None:
     assert differing_keys([{"a": 1, "b": 2, "c": True}, {"a": 1.0, "b": 3}]) == ["b", "c"]
+
+
+def test_a_record_of_an_older_minor_version_is_read_without_what_it_lacks(make_run, tmp_path) -> None:
+    folder = make_run("gru", [0.1])
+    record = json.loads((folder / RECORD_NAME).read_text())
+    del record["data"]["baseline_seconds"]
+    (folder / RECORD_NAME).write_text(json.dumps(record | {"schema": "1.0"}))
+    (comparison,) = load([tmp_path]).comparisons
+    assert comparison.baselines == {"training mean": 1.0}
+    assert comparison.baseline_seconds == {}

@@ -9,7 +9,7 @@ from cells.compare.judge import Judgement, Pair, judge
 from cells.compare.load import Comparison, load
 from cells.compare.looks import Looks
 from cells.compare.over_time import OverTime
-from cells.compare.sentences import headline, how_tested, verdict
+from cells.compare.sentences import duration, headline, how_tested, verdict
 
 
 @pytest.fixture
@@ -71,9 +71,16 @@ def test_nobody_beats_predicting_the_mean_comes_first(make_run, said) -> None:
 
 
 def test_a_simple_predictor_that_does_as_well_is_recommended(make_run, said) -> None:
-    baselines = {"training mean": {"mse": 1.0}, "linear autoregression": {"mse": 0.2, "seconds": 0.2}}
-    make_run("gru", up_from(0.197, 5), baselines=baselines)
+    baselines = {"training mean": {"mse": 1.0}, "linear autoregression": {"mse": 0.2}}
+    make_run("gru", up_from(0.197, 5), baselines=baselines, baseline_seconds={"linear autoregression": 0.21})
     assert said() == ["Linear autoregression does as well, in 0.2 s: use that."]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.0, "under 0.1 s"), (0.21, "0.2 s"), (14.4, "14 s"), (4000, "4,000 s")]
+)
+def test_times_are_told_in_seconds_of_two_digits(seconds, text) -> None:
+    assert duration(seconds) == text
 
 
 def test_a_simple_predictor_that_does_better_is_recommended(make_run, said) -> None:
@@ -113,7 +120,7 @@ def test_a_claim_that_rolling_origins_bear_out_says_so_and_one_that_they_do_not_
         superiority=1.0, interval=(0.8, 1.0), correlation=None, enough=5, needed=None,
         over_time=OverTime(3, (-0.3, -0.1), True),
     )  # fmt: skip
-    comparison = Comparison("co2", "co2", "", {}, "mse", "min", None, {}, ())
+    comparison = Comparison("co2", "co2", "", {}, "mse", "min", None, {}, {}, ())
     judgement = Judgement(comparison, (), (pair,), 1, 0.025, {})
     assert verdict(judgement) == [
         "gru beats lstm (10 of 10 seeds, p = 0.002) on co2, and at 3 rolling origins."

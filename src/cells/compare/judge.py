@@ -35,6 +35,7 @@ class Row:
             than half did, after `steps` updates.
         memory_horizon, gradient_decay: medians over replicas, where diagnostics were taken; the horizon with "≥" if
             validation was still improving.
+        seconds: of training, all replicas and parts together.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Row:
     parameters: int
     flops_per_sequence: float | None
     milliseconds_per_step: float | None
+    seconds: float
     engine: str
     memory_horizon: str | None
     gradient_decay: float | None
@@ -238,6 +240,7 @@ def _row(contestant: Contestant, comparison: Comparison) -> Row:
         parameters=record["model"]["parameters"],
         flops_per_sequence=_cost(contestant, "flops_per_sequence"),
         milliseconds_per_step=_cost(contestant, "milliseconds_per_step"),
+        seconds=sum((run.record["cost"] or {}).get("seconds", 0.0) for run in contestant.runs),
         engine=" + ".join(
             dict.fromkeys(str((run.record["cost"] or {}).get("engine", "–")) for run in contestant.runs)
         ),

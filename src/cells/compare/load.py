@@ -72,6 +72,7 @@ class Comparison:
         question: a digest of the data's settings, the same whatever else is compared beside it.
         key: of the data's dotted settings, those that differ among all comparisons.
         baselines: what scores without learning, on the metric.
+        baseline_seconds: what fitting and scoring each took; those of older records are not known.
         gaps: what is missing, one sentence each.
     """
 
@@ -83,6 +84,7 @@ class Comparison:
     goal: str
     solved_at: float | None
     baselines: dict[str, float]
+    baseline_seconds: dict[str, float]
     contestants: tuple[Contestant, ...]
     gaps: tuple[str, ...] = field(default=())
 
@@ -168,6 +170,7 @@ def _comparison(runs: Sequence[Run], key: Flat, group_by: Sequence[str]) -> Comp
         goal=metric["goal"],
         solved_at=metric["solved_at"],
         baselines=baselines,
+        baseline_seconds=data.get("baseline_seconds", {}),
         contestants=tuple(_contestant(group, members, label) for group, members in sorted(named.items())),
     )
 

@@ -57,6 +57,11 @@ def p_value(p: float) -> str:
     return f"p = {p:.2g}" if p >= 1e-4 else "p < 0.0001"
 
 
+def duration(seconds: float) -> str:
+    """Seconds as one says them: `0.2 s`, `14 s`."""
+    return "under 0.1 s" if seconds < 0.1 else f"{seconds:.1f} s" if seconds < 10 else f"{seconds:,.0f} s"
+
+
 def seeds_needed(pair: Pair) -> str:
     """The clause that says how many seeds a claim would take."""
     if pair.needed is None:
@@ -151,9 +156,10 @@ def _on_baselines(judgement: Judgement) -> list[str]:
     if ignorant:
         return [f"Nobody beats {_named(ignorant[0])} on {judgement.comparison.label}."]
     best = unbeaten[0]
-    seconds = _seconds(judgement, best)
+    seconds = judgement.comparison.baseline_seconds.get(best)
+    time = "" if seconds is None else f", in {duration(seconds)}"
     better = judgement.sign * baselines[best] < min(_median_cost(row) for row in judgement.rows)
-    return [f"{_named(best).capitalize()} does {'better' if better else 'as well'}{seconds}: use that."]
+    return [f"{_named(best).capitalize()} does {'better' if better else 'as well'}{time}: use that."]
 
 
 def _scored(judgement: Judgement) -> dict[str, float]:
@@ -174,12 +180,6 @@ def _median_cost(row: Row) -> float:
     costs = sorted(score.cost for score in row.contestant.scores)
     middle = len(costs) // 2
     return costs[middle] if len(costs) % 2 else (costs[middle - 1] + costs[middle]) / 2
-
-
-def _seconds(judgement: Judgement, baseline: str) -> str:
-    record = judgement.rows[0].contestant.runs[0].record
-    seconds = record["data"]["baselines"].get(baseline, {}).get("seconds")
-    return f", in {seconds:.1f} s" if seconds else ""
 
 
 def _named(baseline: str) -> str:

@@ -76,6 +76,7 @@ class SequenceData:
         output_names: a label for each output or class, for pictures.
         chance: score on `metric` of a predictor that knows nothing of the input, computed exactly (synthetic tasks).
         note: one sentence that belongs beside every result on this data set.
+        baseline_seconds: baseline → what it took to fit and to score it, wall-clock.
         figures: facts worth keeping in the record (rows, period, columns, source, …), plain containers only.
     """
 
@@ -94,6 +95,7 @@ class SequenceData:
     output_names: tuple[str, ...] = ()
     chance: float | None = None
     note: str = ""
+    baseline_seconds: dict[str, float] = field(default_factory=dict)
     figures: dict[str, object] = field(default_factory=dict)
 
     @property

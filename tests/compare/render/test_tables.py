@@ -16,6 +16,7 @@ from cells.compare.render.tables import (
     results,
     suite_table,
 )
+from cells.compare.report import conclude
 
 
 @pytest.mark.parametrize(
@@ -92,3 +93,17 @@ def test_models_stand_beside_published_numbers_with_both_judgements(report) -> N
     assert table.rows[1][5:] == ("1 of 10", "no number")
     assert beside(case).startswith("Compared by test score; chance is 1,")
     assert beside(case).endswith("A note on gru.")
+
+
+def test_what_a_baseline_took_stands_beside_what_training_took(make_run, tmp_path) -> None:
+    settings = {"baselines": {"training mean": {"mse": 1.0}, "linear autoregression": {"mse": 0.2}}}
+    seconds = {"training mean": 0.00012, "linear autoregression": 0.213}
+    make_run("gru", [0.1], cost={"seconds": 123.4}, baseline_seconds=seconds, **settings)
+    make_run("gru", {1: 0.1}, cost={"seconds": 100.0}, baseline_seconds=seconds, **settings)
+    table = results(conclude([tmp_path], tmp_path).judgements[0])
+    place = table.headings.index("seconds")
+    assert [(cells[0], cells[place]) for cells in table.rows] == [
+        ("gru", "223"),
+        ("linear autoregression", "0.213"),
+        ("training mean", "< 0.1"),
+    ]

@@ -87,7 +87,7 @@ def test_a_planted_leak_changes_nothing_in_the_training_split(
 def test_baselines_are_the_majority_and_the_nearest_neighbour() -> None:
     train = Split(torch.tensor([[[0.0]], [[1.0]], [[5.0]], [[6.0]]]), torch.tensor([1, 1, 1, 0]))
     test = Split(torch.tensor([[[5.8]], [[0.1]], [[5.1]], [[7.0]]]), torch.tensor([0, 1, 0, 0]))
-    scores = classification_baselines(train, test, classes=2)
+    scores = classification_baselines(train, test, classes=2)["baselines"]
     assert scores["majority class"]["accuracy"] == 0.25
     assert scores["majority class"]["cross_entropy"] == pytest.approx(-(3 * np.log(0.25) + np.log(0.75)) / 4)
     assert scores["nearest neighbour"] == {"accuracy": 0.75}

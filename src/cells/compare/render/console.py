@@ -13,7 +13,7 @@ from cells.compare.sentences import how_tested, verdict
 from cells.compare.suite import Suite
 
 BY_IMPORTANCE = (
-    "finished", "tuning", "solved", "memory horizon", "parameters", "ms/step", "median", "steps to solve",
+    "finished", "tuning", "solved", "memory horizon", "parameters", "ms/step", "median", "steps to solve", "seconds",
     "gradient decay a step", "engine", "hidden size", "FLOPs a sequence",
 )  # fmt: skip
 """Columns for which a terminal may have room, beside the model and its mean; the rest is in the report."""

@@ -73,19 +73,29 @@ def results(judgement: Judgement) -> Table:
         ("parameters", lambda row: number(row.parameters)),
         ("FLOPs a sequence", lambda row: number(row.flops_per_sequence, 3)),
         ("ms/step", lambda row: number(row.milliseconds_per_step, 3)),
+        ("seconds", lambda row: _seconds(row.seconds)),
         ("engine", lambda row: row.engine),
         ("tuning", _tuning),
     ]
     models = [[show(row) for _, show in columns] for row in judgement.rows]
     kept = [place for place in range(len(columns)) if any(cells[place] not in EMPTY for cells in models)]
-    baselines = sorted(comparison.baselines.items(), key=lambda item: judgement.sign * item[1])
-    simple = [[name, number(score), *[""] * (len(columns) - 2)] for name, score in baselines]
+    baselines = sorted(comparison.baselines, key=lambda name: judgement.sign * comparison.baselines[name])
+    facts: dict[str, Callable[[str], str]] = {
+        columns[0][0]: lambda name: name,
+        columns[1][0]: lambda name: number(comparison.baselines[name]),
+        "seconds": lambda name: _seconds(comparison.baseline_seconds.get(name)),
+    }
+    simple = [[facts.get(heading, lambda _: "")(name) for heading, _ in columns] for name in baselines]
     return Table(
         title=f"{comparison.label}: test {comparison.metric}, weights of the best validation",
         headings=tuple(columns[place][0] for place in kept),
         rows=tuple(tuple(cells[place] for place in kept) for cells in [*models, *simple]),
         baselines=len(models),
     )
+
+
+def _seconds(value: float | None) -> str:
+    return "" if value is None else "< 0.1" if value < 0.1 else number(value, 3)
 
 
 def steps_to_solve(row: Row) -> str:

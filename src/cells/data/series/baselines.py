@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from cells.data.scored import Scored, Scores, scored
 from cells.data.sequences import Split
 from cells.data.series.normalization import Statistics
 from cells.data.series.windows import Series, future_of, past_of
@@ -28,30 +29,46 @@ def forecast_baselines(
     window: int,
     horizon: int,
     season: int | None,
-) -> dict[str, dict[str, float]]:
-    """The scores of each baseline on the test windows, in scaled and original units.
+) -> Scored:
+    """The scores of each baseline on the test windows, in scaled and original units, and the time it took.
 
     Raises:
         UserError: a season is longer than all that lies before the first forecast.
     """
     positions = splits["test"].positions
     assert positions is not None
-    past = [past_of(column, positions - window, window) for column in series.targets.T]
-    predictions = {
-        "training mean": np.array([[[column.mean for column in statistics]]]),
-        "last value": np.stack([values[:, -1:] for values in past], axis=-1),
-    }
-    if season is not None:
-        predictions["seasonal naive"] = seasonal_naive(series, positions, horizon, season)
-    regression = linear_autoregression(splits["train"], splits["val"], splits["test"])
-    if regression is not None:
-        predictions["linear autoregression"] = regression.reshape(len(positions), horizon, -1)
     actual = future_of(series.targets, positions, horizon)
     std = np.array([column.std for column in statistics])
-    return {name: score(predicted, actual, std) for name, predicted in predictions.items()}
+
+    def training_mean() -> Scores:
+        return score(np.array([[[column.mean for column in statistics]]]), actual, std)
+
+    def last_value() -> Scores:
+        past = [past_of(column, positions - window, window) for column in series.targets.T]
+        return score(np.stack([values[:, -1:] for values in past], axis=-1), actual, std)
+
+    def same_season() -> Scores | None:
+        if season is None:
+            return None
+        return score(seasonal_naive(series, positions, horizon, season), actual, std)
+
+    def regression() -> Scores | None:
+        predicted = linear_autoregression(splits["train"], splits["val"], splits["test"])
+        if predicted is None:
+            return None
+        return score(predicted.reshape(len(positions), horizon, -1), actual, std)
+
+    return scored(
+        {
+            "training mean": training_mean,
+            "last value": last_value,
+            "seasonal naive": same_season,
+            "linear autoregression": regression,
+        }
+    )
 
 
-def score(predicted: np.ndarray, actual: np.ndarray, std: np.ndarray) -> dict[str, float]:
+def score(predicted: np.ndarray, actual: np.ndarray, std: np.ndarray) -> Scores:
     """Mean squared and absolute errors, in training standard deviations (K,) and in original units.
 
     Targets that are missing (NaN) do not count.

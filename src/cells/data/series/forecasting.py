@@ -139,7 +139,7 @@ class SeriesDataModule(SequenceDataModule):
             target_at="last",
             output_size=self.forecast_horizon * len(self.targets),
             metric=Metric("mse", "min"),
-            baselines=forecast_baselines(
+            **forecast_baselines(
                 series, statistics, splits, self.window, self.forecast_horizon, self.seasonal_period
             ),
             forecast=True,

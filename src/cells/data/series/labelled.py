@@ -8,6 +8,7 @@ import torch
 from pydantic import Field
 
 from cells.data.datamodule import SequenceDataModule
+from cells.data.scored import Scored, Scores, scored
 from cells.data.sequences import Metric, SequenceData, Split
 from cells.data.series.bundled import FOLDER
 from cells.errors import UserError
@@ -68,7 +69,7 @@ class LabelledDataModule(SequenceDataModule):
             target_at="last",
             output_size=len(classes),
             metric=Metric("accuracy", "max"),
-            baselines=classification_baselines(splits["train"], splits["test"], len(classes)),
+            **classification_baselines(splits["train"], splits["test"], len(classes)),
             output_names=tuple(classes),
             figures={
                 "source": f"bundled:{self.source}",
@@ -115,17 +116,21 @@ def scale_channels(inputs: np.ndarray, lengths: np.ndarray, train: np.ndarray) -
     return np.where(there[..., None], scaled, 0.0).astype(np.float32)
 
 
-def classification_baselines(train: Split, test: Split, classes: int) -> dict[str, dict[str, float]]:
+def classification_baselines(train: Split, test: Split, classes: int) -> Scored:
     """What takes no network: the frequencies of classes, and the class of the nearest training sequence.
 
     Nearest by Euclidean distance between whole sequences, padding included.
     """
-    shares = torch.bincount(train.targets, minlength=classes).double() / len(train)
-    nearest = torch.cdist(test.inputs.flatten(1), train.inputs.flatten(1)).argmin(dim=1)
-    return {
-        "majority class": {
+
+    def majority_class() -> Scores:
+        shares = torch.bincount(train.targets, minlength=classes).double() / len(train)
+        return {
             "accuracy": (test.targets == shares.argmax()).double().mean().item(),
             "cross_entropy": -shares[test.targets].log().mean().item(),
-        },
-        "nearest neighbour": {"accuracy": (test.targets == train.targets[nearest]).double().mean().item()},
-    }
+        }
+
+    def nearest_neighbour() -> Scores:
+        nearest = torch.cdist(test.inputs.flatten(1), train.inputs.flatten(1)).argmin(dim=1)
+        return {"accuracy": (test.targets == train.targets[nearest]).double().mean().item()}
+
+    return scored({"majority class": majority_class, "nearest neighbour": nearest_neighbour})

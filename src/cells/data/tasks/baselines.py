@@ -4,10 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from cells.data.scored import Scores
 from cells.data.sequences import Split, valid_targets
-
-Scores = dict[str, float]
-"""Metric → score, named as under `test/…`."""
 
 REGRESSION_STEPS = 100
 """Inputs at most that a linear autoregression looks back on: its cost grows with the square of them."""

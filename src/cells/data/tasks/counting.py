@@ -8,6 +8,7 @@ import torch
 from pydantic import Field, PositiveInt
 
 from cells.data.datamodule import SequenceDataModule
+from cells.data.scored import scored
 from cells.data.sequences import Metric, SequenceData, Split
 from cells.data.tasks import baselines
 from cells.errors import UserError
@@ -76,11 +77,13 @@ class Counting(SequenceDataModule):
             target_at="last",
             output_size=self.forecast_horizon,
             metric=Metric("mse", "min"),
-            baselines={
-                "training mean": baselines.constant(train, test, target_std),
-                "last value": baselines.last_value(test, target_std),
-                "straight line": baselines.real_scores(last + slope * steps, test, target_std),
-            },
+            **scored(
+                {
+                    "training mean": lambda: baselines.constant(train, test, target_std),
+                    "last value": lambda: baselines.last_value(test, target_std),
+                    "straight line": lambda: baselines.real_scores(last + slope * steps, test, target_std),
+                }
+            ),
             forecast=True,
             target_std=target_std,
             output_names=tuple(f"t+{ahead}" for ahead in steps.tolist()),

@@ -2,6 +2,7 @@
 
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -9,6 +10,7 @@ import numpy as np
 from pydantic import Field, PositiveInt
 
 from cells.data.datamodule import SequenceDataModule
+from cells.data.scored import Scores, scored
 from cells.data.sequences import Metric, SequenceData, Split
 from cells.data.tasks import baselines
 from cells.errors import UserError
@@ -79,7 +81,7 @@ class SyntheticDataModule(SequenceDataModule, ABC):
             train=train,
             val=val,
             test=test,
-            baselines=_baselines(facts, train, test),
+            **scored(_baselines(facts, train, test)),
             **vars(facts),
         )
 
@@ -93,11 +95,11 @@ class SyntheticDataModule(SequenceDataModule, ABC):
             )
 
 
-def _baselines(facts: Facts, train: Split, test: Split) -> dict[str, baselines.Scores]:
+def _baselines(facts: Facts, train: Split, test: Split) -> dict[str, Callable[[], Scores]]:
     if facts.target_kind == "class":
-        return {"chance": baselines.class_frequencies(train, test, facts.output_size)}
-    scores = {"training mean": baselines.constant(train, test)}
+        return {"chance": lambda: baselines.class_frequencies(train, test, facts.output_size)}
+    methods = {"training mean": lambda: baselines.constant(train, test)}
     if facts.forecast and train.inputs.shape[-1] == 1:
-        scores["last value"] = baselines.last_value(test)
-        scores["linear autoregression"] = baselines.linear_autoregression(train, test)
-    return scores
+        methods["last value"] = lambda: baselines.last_value(test)
+        methods["linear autoregression"] = lambda: baselines.linear_autoregression(train, test)
+    return methods
