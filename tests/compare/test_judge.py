@@ -44,6 +44,13 @@ def test_fewer_than_half_solving_leaves_the_median_open(make_run, judged) -> Non
     assert row.steps == 100
 
 
+def test_runs_that_all_diverged_early_are_at_risk_to_the_end_of_the_budget(make_run, judged) -> None:
+    make_run("gru", [None, None], solved_at=0.02, settings={"trainer.max_steps": 3000})
+    (row,) = judged().rows
+    assert row.contestant.scores[0].trained_for == 100
+    assert row.steps == 3000
+
+
 def test_larger_is_better_where_the_metric_says_so(make_run, judged) -> None:
     make_run(
         "gru",

@@ -27,6 +27,14 @@ def test_the_same_seed_twice_is_refused_with_both_places(make_run, tmp_path) -> 
         load([tmp_path])
 
 
+def test_comparisons_stand_in_the_order_of_their_numbers(make_run, tmp_path) -> None:
+    for length in (100, 20, 9):
+        make_run("gru", [0.1], settings={"data.length": length}, folder=f"length={length}")
+    make_run("gru", [0.1], data="recall", folder="a")
+    labels = [comparison.label for comparison in load([tmp_path]).comparisons]
+    assert labels == ["adding length=9", "adding length=20", "adding length=100", "recall"]
+
+
 def test_models_are_named_by_what_tells_them_apart(make_run, tmp_path) -> None:
     make_run("gru", [0.1])
     for size in (8, 16):

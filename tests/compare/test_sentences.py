@@ -9,7 +9,8 @@ from cells.compare.judge import Judgement, Pair, judge
 from cells.compare.load import Comparison, load
 from cells.compare.looks import Looks
 from cells.compare.over_time import OverTime
-from cells.compare.sentences import duration, headline, how_tested, verdict
+from cells.compare.report import conclude
+from cells.compare.sentences import duration, first_lines, headline, how_tested, verdict
 
 
 @pytest.fixture
@@ -73,7 +74,29 @@ def test_nobody_beats_predicting_the_mean_comes_first(make_run, said) -> None:
 def test_a_simple_predictor_that_does_as_well_is_recommended(make_run, said) -> None:
     baselines = {"training mean": {"mse": 1.0}, "linear autoregression": {"mse": 0.2}}
     make_run("gru", up_from(0.197, 5), baselines=baselines, baseline_seconds={"linear autoregression": 0.21})
-    assert said() == ["Linear autoregression does as well, in 0.2 s: use that."]
+    assert said() == ["Linear autoregression does as well on adding, in 0.2 s: use that."]
+
+
+def test_what_a_simple_predictor_does_comes_before_who_beats_whom(make_run, said) -> None:
+    baselines = {"training mean": {"mse": 1.0}, "last value": {"mse": 0.2}}
+    make_run("gru", up_from(0.3, 7), baselines=baselines)
+    make_run("lstm", up_from(0.5, 7), baselines=baselines)
+    assert said()[0] == "The last value does better on adding: use that."
+    assert said()[1].startswith("gru beats lstm")
+
+
+def test_over_several_comparisons_the_headline_is_the_ranking_and_whom_it_beats(make_run, tmp_path) -> None:
+    for length, last_value in ((10, 0.9), (20, 0.1)):
+        baselines = {"training mean": {"mse": 1.0}, "last value": {"mse": last_value}}
+        for place, model in enumerate(("gru", "lstm")):
+            scores = up_from(0.3 + place * (length - 10), 7)  # at length 10 they are alike
+            make_run(model, scores, settings={"data.length": length}, baselines=baselines)
+    report = conclude([tmp_path], tmp_path)
+    assert headline(report.judgements, report.suite) == (
+        "gru ranks best over 2 comparisons (mean rank 1.25; lstm 1.75), and beats lstm in 1 of them; "
+        "in 1 of them a simple baseline does as well as any model."
+    )
+    assert [data for data, _ in first_lines(report.judgements)] == ["adding length=10", "adding length=20"]
 
 
 @pytest.mark.parametrize(
@@ -85,7 +108,7 @@ def test_times_are_told_in_seconds_of_two_digits(seconds, text) -> None:
 
 def test_a_simple_predictor_that_does_better_is_recommended(make_run, said) -> None:
     make_run("gru", up_from(0.5, 5), baselines={"training mean": {"mse": 1.0}, "last value": {"mse": 0.2}})
-    assert said() == ["The last value does better: use that."]
+    assert said() == ["The last value does better on adding: use that."]
 
 
 def test_chance_counts_only_where_nothing_was_scored_on_the_test_set(make_run, said) -> None:

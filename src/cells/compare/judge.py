@@ -32,7 +32,7 @@ class Row:
         solved, solve_interval: replicas whose test score passes `solved_at`, and Clopper and Pearson's interval of
             that rate; None on data without such a threshold.
         steps_to_solve: Kaplan and Meier's median of the updates to the first validation that passes; None if fewer
-            than half did, after `steps` updates.
+            than half did, after the `steps` updates that each may have.
         memory_horizon, gradient_decay: medians over replicas, where diagnostics were taken; the horizon with "≥" if
             validation was still improving.
         seconds: of training, all replicas and parts together.
@@ -235,7 +235,7 @@ def _row(contestant: Contestant, comparison: Comparison) -> Row:
         solved=solved,
         solve_interval=None if solved is None else statistics.clopper_pearson(solved, total),
         steps_to_solve=None if solved is None else _steps_to_solve(contestant),
-        steps=max(score.trained_for for score in contestant.scores),
+        steps=_budget(contestant),
         hidden_size=record["model"]["hidden_size"],
         parameters=record["model"]["parameters"],
         flops_per_sequence=_cost(contestant, "flops_per_sequence"),
@@ -251,10 +251,20 @@ def _row(contestant: Contestant, comparison: Comparison) -> Row:
 
 def _steps_to_solve(contestant: Contestant) -> float | None:
     """A replica that diverged or was stopped would not have solved later: it is at risk to the end of the budget."""
-    budget = max(score.trained_for for score in contestant.scores)
+    budget = _budget(contestant)
     solved = [score.solved_after is not None for score in contestant.scores]
     times = [budget if score.solved_after is None else score.solved_after for score in contestant.scores]
     return statistics.kaplan_meier_median(times, solved)
+
+
+def _budget(contestant: Contestant) -> int:
+    """Updates that a replica may have, though all may have diverged or been stopped before."""
+    asked = [
+        run.config.get("trainer.max_steps")
+        for run in contestant.runs
+        if run.config.get("trainer.max_epochs") is None
+    ]
+    return max([score.trained_for for score in contestant.scores] + [n for n in asked if isinstance(n, int)])
 
 
 def _cost(contestant: Contestant, name: str) -> float | None:

@@ -137,7 +137,15 @@ def _comparisons(runs: Sequence[Run], group_by: Sequence[str]) -> list[Compariso
         differing = differing_keys(asked)
         key = {name: value for name, value in _question(group[0], group_by).items() if name in differing}
         comparisons.append(_comparison(group, key, group_by))
-    return _with_gaps(comparisons)
+    return _with_gaps(sorted(comparisons, key=_place))
+
+
+def _place(comparison: Comparison) -> tuple[str, list[tuple[float, str]]]:
+    """By name, and those of one name by what differs between them: length 20 before 100."""
+    return comparison.data, [
+        (value, "") if isinstance(value, (int, float)) else (math.inf, spelled(value))
+        for value in comparison.key.values()
+    ]
 
 
 def _question(run: Run, group_by: Sequence[str]) -> Flat:

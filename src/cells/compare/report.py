@@ -67,7 +67,7 @@ def write(report: Report, output: Path) -> Path:
         "comparison.csv": export.to_csv(report.judgements),
         "comparison.json": export.to_json(report.judgements, report.suite),
         "comparison.md": export.to_markdown(report.judgements, report.suite, report.missing),
-        "comparison.tex": export.to_latex(report.judgements),
+        "comparison.tex": export.to_latex(report.judgements, report.suite),
         **{f"{FIGURES}/{drawing.name}.svg": drawing.svg for drawing in drawings},
     }
     if any(map(cases, report.judgements)):

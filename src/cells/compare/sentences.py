@@ -1,12 +1,13 @@
 """A judgement in sentences that a person can quote."""
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from cells.compare.judge import MOST_SEEDS, WORTH_CHASING, Judgement, Pair, Row
 from cells.compare.load import EXACT_CHANCE
 from cells.compare.records import beats, listed
+from cells.compare.suite import Suite
 from cells.compare.tuning import chosen, searches
 
 IGNORANT = ("training mean", "majority class", "chance", EXACT_CHANCE)
@@ -17,13 +18,13 @@ SHOWN_PAIRS = 10
 
 def verdict(judgement: Judgement) -> list[str]:
     """What is concluded, the most important first."""
-    nothing_learnt = _beats_none(judgement, [name for name in _scored(judgement) if name in IGNORANT])
-    baselines = _on_baselines(judgement)
+    on_baselines = _on_baselines(judgement)
+    on_models = [*_claims(judgement), *_undecided(judgement)]
+    # Which network is best matters little where a simple predictor holds out against all of them.
+    first, second = (on_baselines, on_models) if _unbeaten(judgement) else (on_models, on_baselines)
     return [
-        *(baselines if nothing_learnt else []),
-        *_claims(judgement),
-        *_undecided(judgement),
-        *([] if nothing_learnt else baselines),
+        *first,
+        *second,
         *_on_diverged(judgement.rows),
         *_on_tuning(judgement.rows),
         *(f"{gap}." for gap in judgement.comparison.gaps),
@@ -142,10 +143,7 @@ def _on_baselines(judgement: Judgement) -> list[str]:
     baselines = _scored(judgement)
     if not baselines or not judgement.rows:
         return []
-    unbeaten = sorted(
-        (name for name in baselines if _beats_none(judgement, [name])),
-        key=lambda n: judgement.sign * baselines[n],
-    )
+    unbeaten = _unbeaten(judgement)
     if not unbeaten:
         winner = judgement.rows[0]
         best = min(baselines, key=lambda name: judgement.sign * baselines[name])
@@ -159,7 +157,8 @@ def _on_baselines(judgement: Judgement) -> list[str]:
     seconds = judgement.comparison.baseline_seconds.get(best)
     time = "" if seconds is None else f", in {duration(seconds)}"
     better = judgement.sign * baselines[best] < min(_median_cost(row) for row in judgement.rows)
-    return [f"{_named(best).capitalize()} does {'better' if better else 'as well'}{time}: use that."]
+    does = f"does {'better' if better else 'as well'} on {judgement.comparison.label}"
+    return [f"{_capital(_named(best))} {does}{time}: use that."]
 
 
 def _scored(judgement: Judgement) -> dict[str, float]:
@@ -168,12 +167,12 @@ def _scored(judgement: Judgement) -> dict[str, float]:
     return {name: score for name, score in baselines.items() if name != EXACT_CHANCE or len(baselines) == 1}
 
 
-def _beats_none(judgement: Judgement, baselines: Sequence[str]) -> bool:
-    """Whether every one of these baselines holds out: no model's median leads it by what is worthwhile."""
+def _unbeaten(judgement: Judgement) -> list[str]:
+    """The baselines that no model's median leads by what is worthwhile, best first."""
     best = min((_median_cost(row) for row in judgement.rows), default=math.inf)
-    goal = "min" if judgement.sign > 0 else "max"
-    scores = [judgement.comparison.baselines[name] for name in baselines]
-    return bool(scores) and not any(beats(judgement.sign * best, score, goal) for score in scores)
+    scored, goal = _scored(judgement), judgement.comparison.goal
+    unbeaten = [name for name, score in scored.items() if not beats(judgement.sign * best, score, goal)]
+    return sorted(unbeaten, key=lambda name: judgement.sign * scored[name])
 
 
 def _median_cost(row: Row) -> float:
@@ -188,6 +187,10 @@ def _named(baseline: str) -> str:
     if baseline in ("chance", EXACT_CHANCE):
         return "chance"
     return baseline if baseline == "linear autoregression" else f"the {baseline}"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _on_diverged(rows: Sequence[Row]) -> list[str]:
@@ -207,6 +210,34 @@ def _on_tuning(rows: Sequence[Row]) -> list[str]:
     return [f"Tuned on validation: {'; '.join(choices)}."] + ["A wider grid may score better."] * beyond
 
 
-def headline(judgements: Sequence[Judgement]) -> str:
-    """The first sentence of the first verdict that has one."""
-    return next((lines[0] for lines in map(verdict, judgements) if lines), "There is nothing to compare yet.")
+def headline(judgements: Sequence[Judgement], suite: Suite | None = None) -> str:
+    """One sentence for all: the first one of the only verdict, or how models rank over several."""
+    if suite is not None:
+        return _together(judgements, suite)
+    lines = [line for _, line in first_lines(judgements)]
+    return lines[0] if lines else "There is nothing to compare yet."
+
+
+def first_lines(judgements: Sequence[Judgement]) -> list[tuple[str, str]]:
+    """(data, the most important sentence) of every verdict that has one."""
+    return [
+        (judgement.comparison.label, lines[0]) for judgement in judgements if (lines := verdict(judgement))
+    ]
+
+
+def _together(judgements: Sequence[Judgement], suite: Suite) -> str:
+    best, *others = suite.rows
+    ranks = ", ".join(f"{row.name} {row.rank.mean:.3g}" for row in others)
+    won: Counter[str] = Counter(
+        pair.follower
+        for judgement in judgements
+        for pair in judgement.pairs
+        if pair.claim.made and pair.leader == best.name
+    )
+    beaten = [f"{row.name} in {won[row.name]}" for row in others if won[row.name]]
+    held = sum(bool(_unbeaten(judgement)) for judgement in judgements)
+    return (
+        f"{best.name} ranks best over {suite.tasks} comparisons (mean rank {best.rank.mean:.3g}; {ranks}), and beats "
+        f"{listed(beaten) if beaten else 'no other model in any'} of them"
+        + (f"; in {held} of them a simple baseline does as well as any model." if held else ".")
+    )

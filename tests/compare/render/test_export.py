@@ -71,10 +71,28 @@ def test_markdown_tables_survive_any_name(report) -> None:
 
 
 def test_latex_escapes_what_it_would_execute(report) -> None:
-    text = to_latex(report(HOSTILE, "gru").judgements)
+    found = report(HOSTILE, "gru")
+    text = "".join(
+        line
+        for line in to_latex(found.judgements, found.suite).splitlines(keepends=True)
+        if not line.startswith("% ")
+    )
     assert r"\frac" not in text
+    assert "script>" not in text
     assert r"\textless{}script\textgreater{}" in text
     assert r"\$\textbackslash{}frac\{\$\_x\_" in text
-    columns = len(re.findall(r"\\begin\{tabular\}\{(\w+)\}", text)[0])
-    rows = [line for line in text.splitlines() if line.endswith(r"\\")]
-    assert [line.count(" & ") for line in rows] == [columns - 1] * len(rows)
+    tables = re.findall(r"\\begin\{tabular\}\{(\w+)\}(.*?)\\end\{tabular\}", text, flags=re.DOTALL)
+    assert len(tables) == 3  # two lengths, and both together
+    for columns, body in tables:
+        rows = [line for line in body.splitlines() if line.endswith(r"\\")]
+        assert [line.count(" & ") for line in rows] == [len(columns) - 1] * len(rows)
+
+
+def test_latex_tables_fit_a_page_and_stand_under_their_verdict(report) -> None:
+    found = report("gru", "lstm")
+    text = to_latex(found.judgements, found.suite)
+    assert (
+        r"95 \% of the mean & median & finished & solved & steps to solve & memory horizon & parameters \\"
+        in text
+    )
+    assert "% gru beats lstm (10 of 10 seeds, p = 0.002) on adding length=10." in text.splitlines()

@@ -35,6 +35,18 @@ def test_the_same_records_give_the_same_files(report) -> None:
     assert [drawing.svg for drawing in draw(judgements)] == [drawing.svg for drawing in draw(judgements)]
 
 
+def test_a_baseline_far_off_is_told_and_not_drawn(make_run, tmp_path) -> None:
+    from cells.compare.report import conclude
+
+    make_run(
+        "gru", [0.30, 0.32, 0.34], baselines={"last value": {"mse": 0.35}, "training mean": {"mse": 3.2}}
+    )
+    (scores,) = draw(conclude([tmp_path], tmp_path).judgements)
+    assert "off the scale: training mean 3.2." in scores.caption
+    assert ">last value<" in scores.svg
+    assert ">training mean<" not in scores.svg
+
+
 def test_colours_lines_and_markers_change_together() -> None:
     assert len(COLOURS) == len(LINES) == len(MARKERS)
     assert len(set(COLOURS)) == len(COLOURS)

@@ -9,7 +9,7 @@ import pytest
 
 from cells.compare.render.figures import draw
 from cells.compare.render.page import page
-from cells.compare.report import REPORT_NAME, write
+from cells.compare.report import REPORT_NAME, conclude, write
 
 from .conftest import HOSTILE
 
@@ -20,11 +20,18 @@ def written(report) -> str:
     return page(report.judgements, report.suite, report.missing, draw(report.judgements))
 
 
+def heading(text: str) -> str:
+    found = re.search(r"<body>\s*<h1>(.*?)</h1>", text)
+    assert found is not None
+    return html.unescape(found[1])
+
+
 def test_the_verdict_comes_first(report) -> None:
     text = written(report("gru", "elman", "lstm"))
-    heading = re.search(r"<h1>(.*?)</h1>", text)
-    assert heading is not None
-    assert html.unescape(heading[1]).startswith("gru beats elman (10 of 10 seeds, p = 0.0059) and lstm")
+    assert heading(text).startswith(
+        "gru ranks best over 2 comparisons (mean rank 1.05; elman 2.1, lstm 2.85)"
+    )
+    assert "<li>gru beats elman (10 of 10 seeds, p = 0.0059) and lstm" in text.partition("<table>")[0]
     places = [
         text.index(part)
         for part in ("<h1>", 'class="verdict"', "<table>", "<figure>", "settings that differ")
@@ -33,6 +40,15 @@ def test_the_verdict_comes_first(report) -> None:
     assert "Environment" in text
     assert "<caption>adding: replicas that solved it, by length</caption>" in text
     assert text.count("<caption>Beside gru 2018, Table 1</caption>") == 2
+
+
+def test_the_only_verdict_is_the_heading_and_is_not_said_twice(make_run, tmp_path) -> None:
+    for place, model in enumerate(("gru", "elman")):
+        make_run(model, [0.1 + place / 10 + seed / 1000 for seed in range(7)])
+    text = written(conclude([tmp_path], tmp_path))
+    assert heading(text) == "gru beats elman (7 of 7 seeds, p = 0.00058) on adding."
+    assert text.partition("</h1>")[2].count("gru beats elman") == 0
+    assert "2 models · 7 seeds each · at most 100 updates" in text
 
 
 def test_nothing_is_fetched_from_anywhere(report) -> None:

@@ -9,7 +9,7 @@ from rich.text import Text
 from cells.compare.judge import Judgement
 from cells.compare.published import cases
 from cells.compare.render import tables
-from cells.compare.sentences import how_tested, verdict
+from cells.compare.sentences import headline, how_tested, verdict
 from cells.compare.suite import Suite
 
 BY_IMPORTANCE = (
@@ -37,6 +37,8 @@ def show(
         if table is not None:
             console.print()
             console.print(_rich(table))
+    if suite is not None:
+        console.print(Text(headline(judgements, suite), style="bold"))
     for line in missing:
         console.print(Text(f"missing: {line}", style="red"), soft_wrap=True)
 
@@ -45,16 +47,7 @@ def _fitting(table: tables.Table, console: Console) -> RichTable:
     """As many columns, in their order, as the terminal has room for."""
     everything = console.options.update(max_width=10_000)
     for many in range(len(BY_IMPORTANCE), -1, -1):
-        shown = BY_IMPORTANCE[:many]
-        kept = [place for place, name in enumerate(table.headings) if place < 2 or name in shown]
-        rich = _rich(
-            tables.Table(
-                table.title,
-                tuple(table.headings[place] for place in kept),
-                tuple(tuple(cells[place] for place in kept) for cells in table.rows),
-                table.baselines,
-            )
-        )
+        rich = _rich(table.with_columns(BY_IMPORTANCE[:many]))
         if console.measure(rich, options=everything).maximum <= console.width:
             break
     return rich

@@ -12,7 +12,7 @@ from typing import Any
 from cells.compare.judge import Judgement, Row
 from cells.compare.published import cases
 from cells.compare.render.tables import Table, beside, largest_solved, pairs, published, results, suite_table
-from cells.compare.sentences import how_tested, verdict
+from cells.compare.sentences import headline, how_tested, verdict
 from cells.compare.suite import Suite
 
 
@@ -118,9 +118,20 @@ def to_markdown(judgements: Sequence[Judgement], suite: Suite | None, missing: S
     return "\n\n".join(parts) + "\n"
 
 
-def to_latex(judgements: Sequence[Judgement]) -> str:
-    """A `tabular` for each comparison; needs the package booktabs."""
-    return "\n".join(_latex_table(results(judgement)) for judgement in judgements)
+FOR_PAPERS = (
+    "95 % of the mean", "median", "finished", "solved", "steps to solve", "memory horizon", "parameters",
+    "FLOPs a sequence",
+)  # fmt: skip
+"""Columns for which a page is wide enough, beside the model and its mean; all are in the report."""
+
+
+def to_latex(judgements: Sequence[Judgement], suite: Suite | None) -> str:
+    """A `tabular` for each comparison and one for all, under their verdicts as comments; needs the package booktabs."""
+    parts = [_latex_table(suite_table(suite), [headline(judgements, suite)])] if suite else []
+    for judgement in judgements:
+        table = results(judgement).with_columns(FOR_PAPERS)
+        parts.append(_latex_table(table, [*verdict(judgement), how_tested(judgement)]))
+    return "\n".join(parts)
 
 
 def _markdown_table(table: Table) -> str:
@@ -134,7 +145,7 @@ def _markdown_table(table: Table) -> str:
     return "\n".join("| " + " | ".join(cells) + " |" for cells in (escaped[0], rule, *escaped[1:]))
 
 
-def _latex_table(table: Table) -> str:
+def _latex_table(table: Table, comments: Sequence[str]) -> str:
     def line(cells: Sequence[str]) -> str:
         return " & ".join(map(_escape_latex, cells)) + r" \\"
 
@@ -142,7 +153,7 @@ def _latex_table(table: Table) -> str:
     body = [*map(line, models), *([r"\midrule", *map(line, simple)] if simple else [])]
     return "\n".join(
         [
-            "% " + re.sub(r"\s+", " ", table.title),
+            *("% " + " ".join(line.split()) for line in (table.title, *comments)),
             rf"\begin{{tabular}}{{l{'r' * (len(table.headings) - 1)}}}",
             r"\toprule", line(table.headings), r"\midrule", *body, r"\bottomrule",
             r"\end{tabular}",

@@ -3,7 +3,7 @@
 import io
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 from cells.compare import curves
 from cells.compare.curves import Curves
 from cells.compare.judge import Judgement, Row
-from cells.compare.records import leaf
+from cells.compare.records import leaf, listed
 from cells.folders import slug
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -90,8 +90,9 @@ def _scores(judgement: Judgement, styles: Styles) -> Drawing:
         if row.interval is not None:
             axes.plot(row.interval, [height] * 2, color="black", linewidth=1.2)
     values = [value for row in rows for value in row.values]
-    _log_if_wide(axes.set_xscale, [*values, *comparison.baselines.values()])
-    for place, (name, score) in enumerate(sorted(comparison.baselines.items(), key=lambda item: item[1])):
+    near = _near(comparison.baselines, values)
+    _log_if_wide(axes.set_xscale, [*values, *near.values()])
+    for place, (name, score) in enumerate(near.items()):
         axes.axvline(score, color="#777777", linestyle="--", linewidth=1)
         axes.annotate(
             _short(name), (score, 1), xycoords=("data", "axes fraction"), xytext=(0, 3 + 9 * (place % 3)), ha="center",
@@ -101,11 +102,27 @@ def _scores(judgement: Judgement, styles: Styles) -> Drawing:
     axes.set_ylim(-0.6, len(rows) - 0.4)
     better = "smaller" if comparison.goal == "min" else "larger"
     axes.set_xlabel(_short(f"test {comparison.metric} ({better} is better)"))
+    far = [f"{name} {score:.4g}" for name, score in comparison.baselines.items() if name not in near]
     caption = (
-        f"every replica's test {comparison.metric}; upright line: mean; level line: its 95 % "
-        "interval (from 5 seeds). Dashed: baselines."
+        f"every replica's test {comparison.metric}; upright line: mean; level line: its 95 % interval (from 5 seeds). "
+        f"Dashed: baselines{f'; off the scale: {listed(far)}' if far else ''}."
     )
     return _drawn(figure, "scores", comparison.label, caption)
+
+
+def _near(baselines: Mapping[str, float], values: Sequence[float]) -> dict[str, float]:
+    """Baselines, in order, that leave the scores apart when drawn on one axis with them; the nearest in any case."""
+    if not baselines or not values:
+        return dict(sorted(baselines.items(), key=lambda item: item[1]))
+    low, high = min(values), max(values)
+    reach = 2 * max(high - low, 0.1 * max(abs(low), abs(high)))
+    away = {name: max(low - score, score - high, 0.0) for name, score in baselines.items()}
+    limit = max(reach, min(away.values()))
+    return {
+        name: score
+        for name, score in sorted(baselines.items(), key=lambda item: item[1])
+        if away[name] <= limit
+    }
 
 
 def _tick(row: Row) -> str:
@@ -167,7 +184,7 @@ def _heatmaps(judgement: Judgement) -> Drawing | None:
     logs = {name: np.log10(np.maximum(heatmap.values, 1e-30)) for name, heatmap in maps.items()}
     top = max(float(np.nanmax(values)) for values in logs.values())
     bottom = max(min(float(np.nanmin(values)) for values in logs.values()), top - 8)
-    width, height = 2.2 * len(maps) + 1.8, 2.7
+    width, height = max(WIDTH, 1.5 * len(maps) + 1.8), 2.7
     figure = Figure(figsize=(width, height))
     figure.subplots_adjust(0.7 / width, 0.5 / height, 1 - 1.1 / width, 1 - 0.3 / height, wspace=0.1)
     panels = figure.subplots(1, len(maps), squeeze=False, sharey=True)[0]

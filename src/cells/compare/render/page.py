@@ -9,7 +9,7 @@ from cells.compare.judge import Judgement
 from cells.compare.published import cases
 from cells.compare.render import tables
 from cells.compare.render.figures import Drawing
-from cells.compare.sentences import headline, how_tested, verdict
+from cells.compare.sentences import first_lines, headline, how_tested, verdict
 from cells.compare.suite import Suite
 from cells.record import spelled
 
@@ -42,6 +42,7 @@ table.environment td { text-align: left; white-space: normal; }
   table { font-size: 7pt; } th, td { padding: .15rem .3rem; white-space: normal; }
   h2, h3 { break-after: avoid; }
   .figures { grid-template-columns: 1fr 1fr; }
+  .note, figcaption { font-size: 7.5pt; } h1 { font-size: 15pt; }
   tr { break-inside: avoid; }
 }
 """
@@ -53,10 +54,13 @@ def page(
     judgements: Sequence[Judgement], suite: Suite | None, missing: Sequence[str], drawings: Sequence[Drawing]
 ) -> str:
     """The report: verdict first, then tables, figures, what differs, and where it was trained."""
-    title = headline(judgements)
-    parts = [f"<h1>{escape(title)}</h1>"]
+    title = headline(judgements, suite)
+    parts = [f"<h1>{escape(title)}</h1>", _note(_facts(judgements))]
     if missing:
         parts.append(f'<div class="missing"><h3>Missing</h3>{_list(missing)}</div>')
+    if len(judgements) > 1:
+        lines = [line if data in line else f"{data}: {line}" for data, line in first_lines(judgements)]
+        parts.append(_list(lines, "verdict"))
     if suite is not None:
         note = "Rank 1 is best. Skill: 0 is the best baseline (or worse), 1 is a perfect score."
         parts += ["<h2>All comparisons together</h2>", _table(tables.suite_table(suite)), _note(note)]
@@ -65,7 +69,7 @@ def page(
         parts.append(_table(solved))
     parts.append(_figures(drawings, of=None))
     for judgement in judgements:
-        parts += _section(judgement, drawings)
+        parts += _section(judgement, drawings, headed=len(judgements) == 1)
     parts += ["<h2>Environment</h2>", _environments(judgements)]
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -78,9 +82,31 @@ def page(
     )
 
 
-def _section(judgement: Judgement, drawings: Sequence[Drawing]) -> Iterable[str]:
+def _facts(judgements: Sequence[Judgement]) -> str:
+    """How much was trained, and when: what a quoted verdict holds for."""
+    rows = [row for judgement in judgements for row in judgement.rows]
+    if not rows:
+        return ""
+    models, seeds = len({row.name for row in rows}), sorted({row.replicas for row in rows})
+    each = " each" if models > 1 else ""
+    started = sorted(
+        str(run.record.get("started_at") or "")[:10] for row in rows for run in row.contestant.runs
+    )
+    return " · ".join(
+        [
+            f"{models} model{'s' if models > 1 else ''}",
+            f"{'–'.join(map(str, dict.fromkeys([seeds[0], seeds[-1]])))} seed{'s' if seeds[-1] > 1 else ''}{each}",
+            f"at most {max(row.steps for row in rows):,} updates",
+            *([f"trained {' to '.join(dict.fromkeys([started[0], started[-1]]))}"] if started[0] else []),
+        ]
+    )
+
+
+def _section(judgement: Judgement, drawings: Sequence[Drawing], headed: bool) -> Iterable[str]:
+    """All about one comparison; `headed` if its first sentence stands above everything already."""
     yield f"<h2>{escape(judgement.comparison.label)}</h2>"
-    yield _list(verdict(judgement), "verdict")
+    if lines := verdict(judgement)[headed:]:
+        yield _list(lines, "verdict")
     yield _table(tables.results(judgement))
     notes = dict.fromkeys(
         run.record["data"].get("note") or "" for row in judgement.rows for run in row.contestant.runs

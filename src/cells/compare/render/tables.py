@@ -26,6 +26,16 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     baselines: int
 
+    def with_columns(self, headings: Sequence[str]) -> "Table":
+        """The first two columns, and of the others those with these headings."""
+        kept = [place for place, name in enumerate(self.headings) if place < 2 or name in headings]
+        return Table(
+            self.title,
+            tuple(self.headings[place] for place in kept),
+            tuple(tuple(cells[place] for place in kept) for cells in self.rows),
+            self.baselines,
+        )
+
 
 def number(value: float | None, digits: int = 4) -> str:
     """A number as people read it: 0.1234, 12,345, or – for none."""
