@@ -1,5 +1,6 @@
 """`record.json`: atomic, finite, named by what changes a result, and as its schema and its documentation say."""
 
+import errno
 import json
 import math
 import os
@@ -21,6 +22,7 @@ from cells.record import (
     UNHASHED_KEYS,
     UNHASHED_TRAINER_KEYS,
     config_hash,
+    find_records,
     read_record,
     spelled,
     write_record,
@@ -78,6 +80,28 @@ def test_a_damaged_record_is_refused_by_the_name_of_its_file(
     with pytest.raises(UserError) as refusal:
         read_record(tmp_path)
     assert str(refusal.value).startswith(f"{path}: the record is not whole ({fault}")
+
+
+def test_a_record_or_a_folder_that_may_not_be_read_is_told_and_not_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_record(
+        tmp_path, {"schema": SCHEMA_VERSION, "status": "running", "config": {}, "config_hash": "0" * 12}
+    )
+    assert [folder for folder, _ in find_records(tmp_path)] == [tmp_path]
+
+    def refuse(path: object, *rest: object, **more: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_text", refuse)
+        with pytest.raises(
+            UserError, match=r"record\.json: cannot be read \(Permission denied\); make it readable"
+        ):
+            read_record(tmp_path)
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(UserError, match=r"cannot be looked into \(Permission denied\)"):
+        list(find_records(tmp_path))
 
 
 def test_the_hash_ignores_seeds_and_paths_and_sees_everything_else() -> None:

@@ -117,12 +117,16 @@ def read_record(folder: Path) -> dict[str, Any] | None:
         UserError: there is one that cannot be read, or is not whole.
     """
     path = folder / RECORD_NAME
-    if not path.is_file():
-        return None
     try:
+        if not path.is_file():
+            return None
         record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         fault = _fault(record)
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be read ({error.strerror}); make it readable, or leave it out."
+        ) from error
+    except ValueError as error:
         fault = str(error)
     if fault:
         raise UserError(
@@ -135,20 +139,31 @@ def find_records(root: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
     """Every (folder, record) of a run at or below a folder, in the order of their paths; trials are no runs.
 
     Raises:
-        UserError: one of them cannot be read, or is not whole.
+        UserError: one of them cannot be read or is not whole, or a folder cannot be looked into.
     """
-    for path in sorted(record_paths(root)):
+    for path in record_paths(root):
         record = read_record(path.parent)
         if record is not None and not record.get("trial"):
             yield path.parent, record
 
 
 def record_paths(root: Path) -> Iterator[Path]:
-    """The path of every run's record at or below a folder."""
-    for path in root.rglob(RECORD_NAME):
-        around = path.parent.parent
-        if not (around.name == TRIALS and (around.parent / RECORD_NAME).is_file()):
-            yield path
+    """The path of every run's record at or below a folder, in order.
+
+    Raises:
+        UserError: a folder cannot be looked into.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise UserError(
+            f"{error.filename}: cannot be looked into ({error.strerror}); make it readable, or name other folders."
+        ) from error
+
+    for folder, folders, names in os.walk(root, onerror=refuse):
+        if RECORD_NAME in names:
+            yield Path(folder, RECORD_NAME)
+            folders[:] = [name for name in folders if name != TRIALS]
+        folders.sort()
 
 
 def _fault(record: Any) -> str | None:

@@ -81,6 +81,9 @@ def test_gradients_at_the_best_weights_are_preferred(gru) -> None:
 
 def test_a_damaged_file_of_diagnostics_is_told(gru) -> None:
     contestant, (first, _) = gru
-    (first / "diagnostics.npz").write_text("not an archive")
-    with pytest.raises(UserError, match=r"diagnostics.npz: cannot be read"):
-        curves.memory_curves(contestant())
+    (first / "history.csv").write_bytes(b"step,seed,tag,value\n20,0,val/mse,0.5\n40,0,val/ms\xff")
+    assert curves.learning_curves(contestant(), "val/mse").x.tolist() == [20]
+    for damaged in (b"", b"not an archive", b"PK\x03\x04 half an archive"):
+        (first / "diagnostics.npz").write_bytes(damaged)
+        with pytest.raises(UserError, match=r"diagnostics.npz: cannot be read"):
+            curves.memory_curves(contestant())

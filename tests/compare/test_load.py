@@ -140,3 +140,11 @@ def test_chance_stands_beside_the_baselines(make_run, tmp_path) -> None:
     make_run("gru", [0.1], baselines={"training mean": {"mse": 0.9}, "old": {"mae": 1.0}}, chance=1 / 6)
     (comparison,) = load([tmp_path]).comparisons
     assert comparison.baselines == {"training mean": 0.9, "chance (exact)": 1 / 6}
+
+
+@pytest.mark.parametrize("beyond", [None, 1e39, 1e308])
+def test_a_score_that_is_not_finite_or_as_good_as_infinite_is_none(make_run, tmp_path, beyond) -> None:
+    make_run("gru", [0.1, 1e38, beyond])
+    scores = load([tmp_path]).comparisons[0].contestants[0].scores
+    assert [score.value for score in scores] == [0.1, 1e38, None]
+    assert scores[2].cost == math.inf

@@ -45,17 +45,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
             reference=asked.reference,
             single_look=asked.single_look,
         )
-        page = write(report, output) if report.judgements else None
+        console = Console()
+        if not console.is_terminal:  # a pipe or a file is wide enough for every table
+            console = Console(width=WIDTH_WITHOUT_TERMINAL)
+        show(report.judgements, report.suite, report.missing, console)
+        if not report.judgements:
+            console.print("Nothing has finished yet, so there is no verdict.")
+            return 1
+        page = write(report, output)
     except UserError as error:
         print(error, file=sys.stderr)
         return 2
-    console = Console()
-    if not console.is_terminal:  # a pipe or a file is wide enough for every table
-        console = Console(width=WIDTH_WITHOUT_TERMINAL)
-    show(report.judgements, report.suite, report.missing, console)
-    if page is None:
-        console.print("Nothing has finished yet, so there is no verdict.")
-        return 1
     console.print(f"report      {page}", soft_wrap=True, highlight=False, markup=False)
     return 0
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from cells.compare.arrays import read_arrays
 from cells.compare.load import Contestant
 from cells.errors import UserError
 
@@ -106,9 +107,9 @@ def _joined(curves: list[dict[int, float]]) -> Curves | None:
 
 
 def _logged(path: Path, tag: str) -> Iterator[tuple[int, int, float]]:
-    with path.open(newline="", encoding="utf-8") as file:
+    # A run that is being killed may leave half a line, or half a letter.
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
         for row in csv.reader(line for line in file if tag in line):  # there are many other tags
-            # A run that is being killed may leave half a line.
             if len(row) == 4 and row[2] == tag and row[0].isdigit() and row[1].isdigit():
                 try:
                     yield int(row[0]), int(row[1]), float(row[3])
@@ -120,15 +121,8 @@ def _logged(path: Path, tag: str) -> Iterator[tuple[int, int, float]]:
 
 def _diagnostics(contestant: Contestant) -> Iterator[dict[str, Array]]:
     for run in contestant.runs:
-        path = run.folder / DIAGNOSTICS_NAME
-        if path.is_file():
-            try:
-                with np.load(path, allow_pickle=False) as arrays:
-                    yield dict(arrays)
-            except (OSError, ValueError) as error:
-                raise UserError(
-                    f"{path}: cannot be read ({error}); train this run again, or leave it out."
-                ) from error
+        if arrays := read_arrays(run.folder / DIAGNOSTICS_NAME):
+            yield arrays
 
 
 def _last_layer(arrays: dict[str, Array]) -> str | None:

@@ -28,6 +28,9 @@ TRAINING_KEYS_OF_DATA = ("data.batch_size",)
 TUNED = "tuned"
 """What stands for the value that a search chose, in the name of a contestant."""
 
+LARGEST_SCORE = 3.4e38
+"""What a 32-bit number can hold. A score beyond it counts as infinite; squares of those within can be summed."""
+
 EXACT_CHANCE = "chance (exact)"
 """What knowing nothing is expected to score, beside the baselines that were scored on the test set."""
 
@@ -250,7 +253,7 @@ def _contestant(name: str, runs: Sequence[Run], label: str) -> Contestant:
 
 def _score(replica: Mapping[str, Any], metric: Mapping[str, Any]) -> Score:
     value = (replica.get("test") or {}).get(metric["name"])
-    if replica["status"] == "diverged" or value is None or not math.isfinite(value):
+    if replica["status"] == "diverged" or value is None or not abs(value) <= LARGEST_SCORE:
         value, cost = None, math.inf
     else:
         cost = value if metric["goal"] == "min" else -value

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cells.compare.arrays import read_arrays
 from cells.compare.load import Comparison, Contestant
 from cells.compare.statistics import t_interval
-from cells.errors import UserError
 
 PREDICTIONS_NAME = "predictions.npz"
 ORIGIN_KEYS = ("data.train_fraction", "data.val_fraction")
@@ -136,19 +136,10 @@ def _windows(contestant: Contestant) -> Windows:
     scored = {score.seed for score in contestant.scores if score.value is not None}
     losses: dict[int, list[float]] = defaultdict(list)
     for run in contestant.runs:
-        path = run.folder / PREDICTIONS_NAME
-        if not path.is_file():
-            continue
-        try:
-            with np.load(path, allow_pickle=False) as arrays:
-                if "positions" not in arrays:
-                    continue
-                kept = [place for place, seed in enumerate(arrays["seeds"]) if int(seed) in scored]
-                for row, column in zip(arrays["positions"], arrays["losses"][kept].T, strict=True):
-                    losses[int(row)].extend(column.tolist())
-        except (OSError, ValueError, KeyError) as error:
-            raise UserError(
-                f"{path}: cannot be read ({error}); train this run again, or leave it out."
-            ) from error
+        arrays = read_arrays(run.folder / PREDICTIONS_NAME, ("positions", "seeds", "losses"))
+        if len(arrays) == 3:  # data that are no series have no positions
+            kept = [place for place, seed in enumerate(arrays["seeds"]) if int(seed) in scored]
+            for row, column in zip(arrays["positions"], arrays["losses"][kept].T, strict=True):
+                losses[int(row)].extend(column.tolist())
     means = {row: float(np.mean(values)) for row, values in losses.items() if values}
     return {row: mean for row, mean in means.items() if np.isfinite(mean)}
