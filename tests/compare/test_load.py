@@ -1,11 +1,13 @@
 """Who stands against whom."""
 
+import json
 import math
 
 import pytest
 
 from cells.compare.load import load
 from cells.errors import UserError
+from cells.record import write_record
 
 
 def names(comparison) -> list[str]:
@@ -148,3 +150,27 @@ def test_a_score_that_is_not_finite_or_as_good_as_infinite_is_none(make_run, tmp
     scores = load([tmp_path]).comparisons[0].contestants[0].scores
     assert [score.value for score in scores] == [0.1, 1e38, None]
     assert scores[2].cost == math.inf
+
+
+def test_grouped_by_a_setting_of_the_data_baselines_that_differ_are_left_out_and_that_is_said(
+    make_run, tmp_path
+) -> None:
+    for length, last_value in ((10, 0.2), (20, 0.3)):
+        baselines = {"training mean": {"mse": 1.0}, "last value": {"mse": last_value}}
+        make_run("gru", [0.1], settings={"data.length": length}, baselines=baselines)
+    (comparison,) = load([tmp_path], group_by=["data.length"]).comparisons
+    assert names(comparison) == ["length=10", "length=20"]
+    assert comparison.baselines == {"training mean": 1.0}
+    assert comparison.gaps == (
+        "data.length differs between these contestants, so they were not scored on the same test data",
+    )
+
+
+def test_a_file_that_changed_under_its_name_is_another_question(make_run, tmp_path) -> None:
+    for model, digest in (("gru", "a" * 64), ("lstm", "b" * 64)):
+        folder = make_run(model, [0.1], data="demand")
+        record = json.loads((folder / "record.json").read_text())
+        record["data"]["figures"] = {"sha256": digest}
+        write_record(folder, record)
+    labels = [comparison.label for comparison in load([tmp_path]).comparisons]
+    assert labels == ["demand sha256=aaaaaaaa", "demand sha256=bbbbbbbb"]

@@ -76,7 +76,7 @@ class Comparison:
         key: of the data's dotted settings, those that differ among all comparisons.
         baselines: what scores without learning, on the metric.
         baseline_seconds: what fitting and scoring each took; those of older records are not known.
-        gaps: what is missing, one sentence each.
+        gaps: what is missing or amiss, one sentence each.
     """
 
     label: str
@@ -154,20 +154,17 @@ def _place(comparison: Comparison) -> tuple[str, list[tuple[float, str]]]:
 def _question(run: Run, group_by: Sequence[str]) -> Flat:
     """What makes scores comparable: the data and how it is split and drawn."""
     ignored = (*TRAINING_KEYS_OF_DATA, *group_by)
+    digest = (run.record["data"].get("figures") or {}).get("sha256")  # a file may change under its name
     return {
         "data": run.data,
         **{key: value for key, value in run.config.items() if key.startswith("data.") and key not in ignored},
+        **({"data.sha256": digest[:8]} if isinstance(digest, str) else {}),
     }
 
 
 def _comparison(runs: Sequence[Run], key: Flat, group_by: Sequence[str]) -> Comparison:
     data, metric = runs[0].record["data"], runs[0].record["metric"]
-    name = metric["name"]
-    baselines = {
-        label: scores[name] for label, scores in data["baselines"].items() if scores.get(name) is not None
-    }
-    if data.get("chance") is not None:
-        baselines[EXACT_CHANCE] = data["chance"]
+    grouped = [key for key in group_by if key.startswith("data.") and key not in TRAINING_KEYS_OF_DATA]
     named = defaultdict(list)
     for run, contestant in zip(runs, _names(runs, group_by), strict=True):
         named[contestant].append(run)
@@ -177,13 +174,34 @@ def _comparison(runs: Sequence[Run], key: Flat, group_by: Sequence[str]) -> Comp
         data=data["name"],
         question=hashlib.sha256(canonical(_question(runs[0], group_by)).encode()).hexdigest()[:12],
         key=key,
-        metric=name,
+        metric=metric["name"],
         goal=metric["goal"],
         solved_at=metric["solved_at"],
-        baselines=baselines,
+        baselines=_shared_baselines(runs),
         baseline_seconds=data.get("baseline_seconds", {}),
         contestants=tuple(_contestant(group, members, label) for group, members in sorted(named.items())),
+        gaps=tuple(
+            f"{key} differs between these contestants, so they were not scored on the same test data"
+            for key in differing_keys([{key: run.config.get(key) for key in grouped} for run in runs])
+        ),
     )
+
+
+def _shared_baselines(runs: Sequence[Run]) -> dict[str, float]:
+    """The baselines that score alike in all runs: others would stand beside scores on other test data."""
+
+    def of(run: Run) -> dict[str, float]:
+        data, metric = run.record["data"], run.record["metric"]["name"]
+        scores = {name: scores.get(metric) for name, scores in data["baselines"].items()}
+        scores[EXACT_CHANCE] = data.get("chance")
+        return {name: score for name, score in scores.items() if score is not None}
+
+    first, *others = map(of, runs)
+    return {
+        name: score
+        for name, score in first.items()
+        if all(name in other and math.isclose(score, other[name], rel_tol=1e-3) for other in others)
+    }
 
 
 def _names(runs: Sequence[Run], group_by: Sequence[str]) -> list[str]:
@@ -285,7 +303,7 @@ def _with_gaps(comparisons: Sequence[Comparison]) -> list[Comparison]:
                 for name, own in seeds.items()
                 if everyone - own and any(own & other for key, other in seeds.items() if key != name)
             ]  # with no seed in common they were never meant to pair
-        result.append(replace(comparison, gaps=tuple(gaps)))
+        result.append(replace(comparison, gaps=(*comparison.gaps, *gaps)))
     return result
 
 
