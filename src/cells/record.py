@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from importlib.resources import files
 from numbers import Real
@@ -18,6 +18,7 @@ from cells.errors import UserError
 
 SCHEMA_VERSION = "1.1"
 RECORD_NAME = "record.json"
+JOBS_NAME = "jobs.json"
 TRIALS = "trials"
 """The folder, in that of a run, which holds the trials of its search: no runs of their own."""
 
@@ -133,6 +134,28 @@ def read_record(folder: Path) -> dict[str, Any] | None:
             f"{path}: the record is not whole ({fault}); delete that file or train its run again."
         )
     return record
+
+
+def write_jobs(sweep: Path, names: Sequence[str]) -> None:
+    """Note which jobs a sweep has, by the names of their folders in its own: one that never starts leaves nothing."""
+    path = sweep / JOBS_NAME
+    try:
+        path.write_text(json.dumps(list(names), indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be written ({error.strerror}); make room, or choose another folder."
+        ) from error
+
+
+def unrecorded_jobs(sweep: Path) -> list[str]:
+    """The jobs of a sweep that left no record."""
+    try:
+        names = json.loads((sweep / JOBS_NAME).read_text(encoding="utf-8"))
+        return [name for name in names if not (sweep / name / RECORD_NAME).is_file()]
+    except FileNotFoundError:
+        return []  # no sweep
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(f"{sweep / JOBS_NAME}: cannot be read ({error}); delete that file.") from error
 
 
 def find_records(root: Path) -> Iterator[tuple[Path, dict[str, Any]]]:

@@ -7,7 +7,7 @@ import pytest
 from cells.compare.load import load
 from cells.compare.records import differing_keys, read_runs
 from cells.errors import UserError
-from cells.record import RECORD_NAME
+from cells.record import RECORD_NAME, write_jobs
 
 
 def models(tmp_path, **where: str) -> list[str]:
@@ -101,3 +101,17 @@ def test_a_record_of_an_older_minor_version_is_read_without_what_it_lacks(make_r
     (comparison,) = load([tmp_path]).comparisons
     assert comparison.baselines == {"training mean": 1.0}
     assert comparison.baseline_seconds == {}
+
+
+def test_a_job_that_was_never_started_is_missed(make_run, tmp_path) -> None:
+    first = make_run("gru", [0.1], folder="sweep/model=gru")
+    write_jobs(tmp_path / "sweep", ["model=gru", "model=lstm"])
+    told = ["model=lstm left no record: it was not started"]
+    assert read_runs([tmp_path / "sweep"], {})[1] == told
+    assert read_runs([tmp_path], {})[1] == told
+    assert read_runs([first], {})[1] == []  # of a run alone nobody asks where the others are
+    make_run("lstm", [0.1], folder="sweep/model=lstm")
+    assert read_runs([tmp_path], {})[1] == []
+    (tmp_path / "sweep" / "jobs.json").write_text("{half")
+    with pytest.raises(UserError, match=r"jobs\.json: cannot be read"):
+        read_runs([tmp_path], {})

@@ -34,7 +34,7 @@ from cells.folders import (
     unfinished_run,
     unfinished_sweep,
 )
-from cells.record import overruled, read_record
+from cells.record import overruled, read_record, write_jobs
 
 
 class Refused(BaseException):
@@ -77,6 +77,8 @@ class Gate(Callback):
             folder = _sweep_folder(config, jobs)
             for name, plain in jobs.items():
                 _check_last(folder / name, plain)
+            if jobs:
+                write_jobs(folder, list(jobs))
             # Each job is composed anew from the overrides, perhaps in another process: this way they all know.
             with read_write(config), open_dict(config):
                 config.hydra.sweep.dir = str(folder)

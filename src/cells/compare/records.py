@@ -13,6 +13,7 @@ from cells.record import (
     find_records,
     overruled,
     spelled,
+    unrecorded_jobs,
     what_counts,
 )
 
@@ -62,6 +63,8 @@ def read_runs(
 ) -> tuple[list[Run], list[str]]:
     """The finished runs at or below the folders that meet every condition, and a sentence for each unfinished one.
 
+    A job of a sweep that left no record is one of these.
+
     Args:
         folders: runs, sweeps, or folders of them.
         where: dotted key, `model` or `data` → the values that are wanted.
@@ -87,6 +90,10 @@ def read_runs(
             runs.append(Run(folder, record, _settings(record["config"])))
         else:
             unfinished.append(_unfinished(folder, record))
+    roots = [root.resolve() for root in folders]
+    above = dict.fromkeys([*roots, *(folder.parent for folder in found)])
+    for sweep in (folder for folder in above if any(folder.is_relative_to(root) for root in roots)):
+        unfinished += [f"{name} left no record: it was not started" for name in unrecorded_jobs(sweep)]
     _refuse_unknown([*known_keys, *where], runs)
     chosen = [run for run in runs if all(_matches(run, key, values) for key, values in where.items())]
     if runs and not chosen:
