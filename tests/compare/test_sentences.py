@@ -33,7 +33,7 @@ def test_a_claim_names_winner_losers_data_seeds_and_p(make_run, said) -> None:
     assert said() == [
         "gru beats lstm (10 of 10 seeds, p = 0.0059) and elman (10 of 10 seeds, p = 0.0059) on adding.",
         "lstm beats elman (10 of 10 seeds, p = 0.0059) on adding.",
-        "gru beats predicting the mean (10 of 10 seeds).",
+        "gru beats predicting the mean (10 of 10 seeds) on adding.",
     ]
 
 
@@ -113,7 +113,7 @@ def test_a_simple_predictor_that_does_better_is_recommended(make_run, said) -> N
 
 def test_chance_counts_only_where_nothing_was_scored_on_the_test_set(make_run, said) -> None:
     make_run("gru", [0.1], baselines={}, chance=1 / 6)
-    assert said() == ["gru beats chance (1 of 1 seeds)."]
+    assert said() == ["gru beats chance (1 of 1 seed) on adding."]
 
 
 def test_accuracies_are_measured_on_their_way_to_one(make_run, said) -> None:
@@ -121,7 +121,7 @@ def test_accuracies_are_measured_on_their_way_to_one(make_run, said) -> None:
     make_run("gru", [0.505] * 3, **settings)
     assert said() == ["Nobody beats the majority class on adding."]
     make_run("lstm", [0.9] * 3, **settings)
-    assert said()[-1] == "lstm beats the majority class (3 of 3 seeds)."
+    assert said()[-1] == "lstm beats the majority class (3 of 3 seeds) on adding."
 
 
 def test_diverged_runs_and_missing_seeds_are_said(make_run, said) -> None:

@@ -149,7 +149,8 @@ def _on_baselines(judgement: Judgement) -> list[str]:
         best = min(baselines, key=lambda name: judgement.sign * baselines[name])
         everything = "" if len(baselines) == 1 else "every baseline, the best being "
         wins = sum(score.cost < judgement.sign * baselines[best] for score in winner.contestant.scores)
-        return [f"{winner.name} beats {everything}{_named(best)} ({share(wins, winner.replicas)} seeds)."]
+        seeds = f"{share(wins, winner.replicas)} seed{'s' if winner.replicas > 1 else ''}"
+        return [f"{winner.name} beats {everything}{_named(best)} ({seeds}) on {judgement.comparison.label}."]
     ignorant = [name for name in unbeaten if name in IGNORANT]
     if ignorant:
         return [f"Nobody beats {_named(ignorant[0])} on {judgement.comparison.label}."]

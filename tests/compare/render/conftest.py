@@ -30,7 +30,7 @@ def report(make_run, tmp_path):
                     settings={"data.length": length},
                     solved_at=0.155,
                     solved_after={0: 50},
-                    baselines={"training mean": {"mse": 1.0}, f"{name} baseline": {"mse": 0.9}},
+                    baselines={"training mean": {"mse": 1.0}, f"{names[0]} baseline": {"mse": 0.9}},
                     diagnostics={"memory_horizon": [4] * 10},
                     published=published,
                 )

@@ -1,15 +1,18 @@
 """The report: escaped, self-contained, and seen by a browser."""
 
 import html
+import json
 import re
 import shutil
 import subprocess
+from html.parser import HTMLParser
 
 import pytest
 
 from cells.compare.render.figures import draw
 from cells.compare.render.page import page
 from cells.compare.report import REPORT_NAME, conclude, write
+from cells.record import write_record
 
 from .conftest import HOSTILE
 
@@ -58,10 +61,80 @@ def test_nothing_is_fetched_from_anywhere(report) -> None:
     assert all(source.startswith("data:image/svg+xml;base64,") for source in sources)
 
 
-def test_names_are_escaped_wherever_they_stand(report) -> None:
-    text = written(report(HOSTILE, "gru"))
-    assert "<script" not in text
-    assert "&lt;script&gt;" in text
+class Elements(HTMLParser):
+    """The tags of a page, the names of their attributes, and its text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.attributes: set[str] = set()
+        self.texts: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+TAGS = set(
+    [
+        "html",
+        "head",
+        "meta",
+        "title",
+        "style",
+        "body",
+        "h1",
+        "h2",
+        "h3",
+        "p",
+        "ul",
+        "li",
+        "div",
+        "table",
+        "caption",
+        "thead",
+        "tbody",
+        "tr",
+        "th",
+        "td",
+    ]
+)
+FIGURES = {"figure", "img", "figcaption"}
+ATTRIBUTES = {"lang", "charset", "name", "content", "http-equiv", "class", "src", "alt"}
+
+
+def test_whatever_a_record_says_adds_no_element_and_no_attribute(make_run, report, tmp_path) -> None:
+    found = Elements(written(report(HOSTILE, "gru")))
+    assert found.tags == TAGS - {"h3"} | FIGURES
+    assert found.attributes == ATTRIBUTES
+
+    evil = "\"'><img src=x onerror=alert(1)>&lt;"
+    folders = [
+        make_run(
+            model + evil,
+            [0.1, 0.2],
+            data=evil,
+            settings={"data.length": length + evil},
+            folder=f"evil/{model}-{length}",
+        )
+        for model in ("gru", "lstm")
+        for length in ("10", "20")
+    ]
+    for folder in folders:
+        record = json.loads((folder / "record.json").read_text())
+        record["data"]["note"] = record["environment"]["device"] = record["message"] = evil
+        record["environment"]["command"] = [evil]
+        write_record(folder, record)
+    write_record(tmp_path / "evil", record | {"status": "failed", "message": evil})
+    hostile = conclude([tmp_path / "evil"], tmp_path)
+    found = Elements(page(hostile.judgements, hostile.suite, hostile.missing, drawings=[]))
+    assert found.tags == TAGS
+    assert found.attributes == ATTRIBUTES - {"src", "alt"}
+    assert sum(evil in text for text in found.texts) > 20
 
 
 def test_what_is_missing_is_said_before_all_else(report, make_run, tmp_path) -> None:
