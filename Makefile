@@ -15,7 +15,7 @@ train: $(VENV)/.installed  ## train an LSTM on the sunspots; pass overrides with
 	$(VENV)/bin/python train.py $(if $(ARGS),$(ARGS),model=lstm)
 
 test: $(VENV)/.installed-dev  ## run the full test suite
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest -n 2
 
 lint: $(VENV)/.installed-dev  ## check style and types
 	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy
