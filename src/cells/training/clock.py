@@ -14,9 +14,7 @@ class StepClock(Callback):
     """Measures the time of training without its validations and diagnostics, and the steps it was spent on."""
 
     def __init__(self) -> None:
-        self._started_at = self._validating_since = 0.0
-        self._validation_seconds = 0.0
-        self._seconds = 0.0
+        self._since = self._looked = self._seconds = 0.0
         self._first_step = self._steps = 0
 
     def milliseconds_per_step(self) -> float | None:
@@ -24,23 +22,30 @@ class StepClock(Callback):
         return round(1000 * self._seconds / self._steps, 4) if self._steps else None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._started_at, self._first_step = time.perf_counter(), trainer.global_step
+        self._first_step = trainer.global_step
+        self._go_on(trainer)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._validating_since = time.perf_counter()
+        self._pause(trainer)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._validation_seconds += time.perf_counter() - self._validating_since
-        self._read(trainer)
+        self._go_on(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._read(trainer)
+        self._pause(trainer)
 
-    def _read(self, trainer: Trainer) -> None:
-        callbacks: list[Any] = trainer.callbacks  # type: ignore[attr-defined]
-        looking = sum(callback.seconds for callback in callbacks if isinstance(callback, Diagnosis))
-        self._seconds = time.perf_counter() - self._started_at - self._validation_seconds - looking
+    def _go_on(self, trainer: Trainer) -> None:
+        self._since, self._looked = time.perf_counter(), _seconds_of_looks(trainer)
+
+    def _pause(self, trainer: Trainer) -> None:
+        looking = _seconds_of_looks(trainer) - self._looked
+        self._seconds += time.perf_counter() - self._since - looking
         self._steps = trainer.global_step - self._first_step
+
+
+def _seconds_of_looks(trainer: Trainer) -> float:
+    callbacks: list[Any] = trainer.callbacks  # type: ignore[attr-defined]
+    return sum(callback.seconds for callback in callbacks if isinstance(callback, Diagnosis))
 
 
 class Unprofiled(Profiler):
