@@ -47,12 +47,14 @@ class Plan:
 
     Attributes:
         model, training: settings that it decides.
-        flops_per_sequence: floating-point operations of training on one sequence, whether limited or not.
+        parameters: trainable numbers of a replica, whether limited or not.
+        flops_per_sequence: floating-point operations of training it on one sequence, whether limited or not.
         notes: what was decided, a sentence each.
     """
 
     model: Mapping[str, Any]
     training: Mapping[str, Any]
+    parameters: int
     flops_per_sequence: int
     notes: tuple[str, ...]
 
@@ -68,6 +70,7 @@ def plan(budget: Budget, make: MakeLearner, content: SequenceData, batch_size: i
         size, count = largest_hidden_size(budget.parameters, lambda size: make(hidden_size=size))
         model["hidden_size"] = size
         notes.append(f"budget.parameters={budget.parameters}: hidden size {size}, {count:,} parameters")
+    parameters = _without_numbers(lambda: count_parameters(make(**model), 1))
     flops = flops_of_update(lambda: make(**model), content, batch_size)
     if budget.flops is not None:
         training["max_steps"] = int(budget.flops // flops)
@@ -79,7 +82,7 @@ def plan(budget: Budget, make: MakeLearner, content: SequenceData, batch_size: i
         notes.append(
             f"budget.flops={budget.flops:g}: {training['max_steps']:,} updates of {flops:,} operations each"
         )
-    return Plan(model, training, round(flops / batch_size), tuple(notes))
+    return Plan(model, training, parameters, round(flops / batch_size), tuple(notes))
 
 
 def largest_hidden_size(parameters: int, make: Callable[[int], Learner]) -> tuple[int, int]:

@@ -15,6 +15,7 @@ from torch import Tensor
 from cells.budget import Budget, Plan, plan
 from cells.data.datamodule import SequenceDataModule
 from cells.data.sequences import SequenceData, Split
+from cells.environment import memory_bytes
 from cells.errors import UserError
 from cells.settings import Settings, read_settings
 from cells.targets import checked, instantiate, locate
@@ -137,6 +138,7 @@ def build(config: Mapping[str, Any], last: Path | None = None) -> Parts:
     budget = Budget(**checked(Budget, settings.budget or {}, "budget"))
     with _telling_of_own_cell(settings):
         planned = plan(budget, one_replica, content, batch)
+    _check_memory(planned.parameters * len(settings.seeds))
     training = replace(training, **planned.training)
     try:
         total_steps = training.total_steps(datamodule.steps_per_epoch)
@@ -268,6 +270,16 @@ def _callbacks(settings: Settings) -> list[Callback]:
                 )
         callbacks.append(callback)
     return callbacks
+
+
+def _check_memory(parameters: int) -> None:
+    """Refuse what this machine cannot hold. Asking for it would fill the memory before it fails."""
+    needed, there = 2 * 4 * parameters, memory_bytes()
+    if there is not None and needed > there:
+        raise UserError(
+            f"model: weights and gradients of all replicas take {needed / 1e9:,.0f} GB, and this machine has "
+            f"{there / 1e9:,.0f} GB; choose smaller sizes or fewer seeds."
+        )
 
 
 def _check_devices(training: TrainerSettings) -> None:

@@ -50,6 +50,14 @@ def peak_memory_bytes() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
+def memory_bytes() -> int | None:
+    """How much memory this machine has; None where the system does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):  # no such function on Windows, or no such name
+        return None
+
+
 def _version(package: str) -> str | None:
     try:
         return metadata.version(package)

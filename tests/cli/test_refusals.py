@@ -92,7 +92,7 @@ RANGES = [
     ("model.spectral_radius=inf", "model.spectral_radius=inf: a finite number is needed"),
     ("model.hidden_size=1000000", "model.hidden_size=1000000: input should be less than or equal to 65536"),
     ("model.num_layers=1000000", "model.num_layers=1000000: input should be less than or equal to 1000"),
-    ("model.hidden_size=65536 seeds=10000", "model: it needs more memory than this machine has"),
+    ("model.hidden_size=65536 seeds=10000", "model: weights and gradients of all replicas take 1,374,4"),
     (
         "data=parity data.length=10000000000",
         "data.length=10000000000: input should be less than or equal to 100000",
