@@ -89,6 +89,7 @@ def test_a_record_or_a_folder_that_may_not_be_read_is_told_and_not_passed_over(
         tmp_path, {"schema": SCHEMA_VERSION, "status": "running", "config": {}, "config_hash": "0" * 12}
     )
     assert [folder for folder, _ in find_records(tmp_path)] == [tmp_path]
+    assert list(find_records(tmp_path / "nowhere")) == []
 
     def refuse(path: object, *rest: object, **more: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied", str(path))

@@ -178,6 +178,8 @@ def record_paths(root: Path) -> Iterator[Path]:
     """
 
     def refuse(error: OSError) -> None:
+        if isinstance(error, FileNotFoundError):
+            return  # nothing was trained into it yet, or it has just been deleted
         raise UserError(
             f"{error.filename}: cannot be looked into ({error.strerror}); make it readable, or name other folders."
         ) from error
