@@ -13,7 +13,7 @@ import cells.cli.hydra_entry  # noqa: F401 (registers the resolver that the conf
 from cells.build import build
 from cells.cli.yaml_comments import group_options
 from cells.compare.published import matches
-from cells.compare.records import Run, _config
+from cells.compare.records import Run, _settings
 from cells.run import execute
 from cells.settings import read_published
 from cells.training.checkpoints import LAST, read_checkpoint
@@ -86,7 +86,7 @@ def test_published_numbers_are_of_runs_that_are_made_and_their_chance_is_the_tas
         parts = build(config)
         record = {"config": config, "model": {"name": parts.model_name}, "data": {"name": parts.content.name}}
         unseen = [
-            result for result in unseen if not matches(Run(Path(), record, _config(record)), result.where)
+            result for result in unseen if not matches(Run(Path(), record, _settings(record["config"])), result.where)
         ]
         if published and published.measure == "score":
             assert published.chance == pytest.approx(parts.content.chance, rel=1e-3)

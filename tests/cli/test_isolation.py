@@ -22,7 +22,7 @@ from cells.recurrent.elman import ElmanCell
 
 class Killed(ElmanCell):
     def step(self, projected, state):
-        if torch.is_grad_enabled():
+        if torch.is_grad_enabled() and projected.is_cpu:
             os.kill(os.getpid(), signal.SIGKILL)
         return super().step(projected, state)
 """
@@ -70,7 +70,7 @@ def test_isolation_none_trains_in_this_process(program: Program, tmp_path: Path)
         "import os\nfrom pathlib import Path\n\nimport torch\n\nfrom cells.recurrent.elman import ElmanCell\n\n\n"
         "class Noted(ElmanCell):\n"
         "    def step(self, projected, state):\n"
-        "        if torch.is_grad_enabled():\n            Path(f'ran-in-{os.getpid()}').touch()\n"
+        "        if torch.is_grad_enabled() and projected.is_cpu:\n            Path(f'ran-in-{os.getpid()}').touch()\n"
         "        return super().step(projected, state)\n"
     )
     assert program("-m", "model=noted.Noted", *SMALL, "isolation=none").code == 0
