@@ -6,6 +6,7 @@ replicas the time is that of one.
 """
 
 import math
+import os
 import time
 from importlib import import_module
 from typing import Any
@@ -37,9 +38,13 @@ def theirs(cell: str, batch: int, steps: int, features: int, hidden: int) -> Any
 
 
 def ours(cell: str, engine: str, replicas: int, batch: int, steps: int, features: int, hidden: int) -> Any:
-    """A pass through a layer of this project."""
+    """A pass through a layer of this project, with as many threads as the program leaves PyTorch."""
     import torch
 
+    from cells.trainers import SMALL_STATE
+
+    small = replicas * batch * hidden < SMALL_STATE
+    torch.set_num_threads(1 if small or engine == "fused" else os.cpu_count() or 1)
     from cells.recurrent.layer import RecurrentNetwork
 
     module, _, name = CELLS[cell][0].rpartition(".")

@@ -229,7 +229,8 @@ def _each_block(replicas: int, batch: int, run: Any) -> None:
         for task in tasks:
             run(*task)
     for future in futures:
-        future.result()
+        if not future.cancel():  # a helper that has not begun by now finds nothing left to do
+            future.result()
 
 
 @lru_cache(maxsize=1)
