@@ -177,7 +177,8 @@ def test_a_cell_that_ends_the_program_has_its_run_told_as_failed(program: Progra
     (tmp_path / "leaving.py").write_text(
         "import sys\n\nimport torch\n\nfrom cells.recurrent.elman import ElmanCell\n\n\nclass Leaves(ElmanCell):\n"
         "    def step(self, projected, state):\n"
-        "        return sys.exit(0) if torch.is_grad_enabled() and projected.is_cpu else super().step(projected, state)\n"
+        "        leaves = torch.is_grad_enabled() and projected.is_cpu\n"
+        "        return sys.exit(0) if leaves else super().step(projected, state)\n"
     )
     assert program("model=leaving.Leaves", *SMALL).code == 1
     (record,) = (json.loads(path.read_text()) for path in tmp_path.rglob("record.json"))
