@@ -103,7 +103,7 @@ def main() -> None:
             batch, steps, features, hidden = shape
             stock.make(theirs, cell, *shape)
             floor = 3 * 2 * batch * steps * (features + hidden) * gates * hidden / rate
-            times = max(1, round(0.01 / stock.seconds()))
+            times = max(1, round((0.01 if asked.quick else 0.05) / stock.seconds()))
             for engine, replicas in engines_for(cell, shape, asked.quick):
                 mine.make(ours, cell, engine, replicas, *shape)
                 peer, us = interleaved(

@@ -20,7 +20,7 @@ from cells.training.objective import baseline_loss
 from cells.training.progress import ProgressDisplay
 from cells.training.replicas import DIVERGED_AT, ReplicaTracker
 
-SMALL_STATE = 20_000
+SMALL_STATE = 8_000
 """Numbers in a step's hidden states (replicas × batch × hidden size) below which one thread is the safer choice: a
 second gains little on an idle machine, and on a busy one the two wait for each other, actively."""
 

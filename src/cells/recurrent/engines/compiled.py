@@ -21,6 +21,10 @@ log = logging.getLogger(__name__)
 STEPS = 10
 """Steps in a piece that is compiled: long enough to be fused over, short enough to be compiled in seconds."""
 
+MOST_VERSIONS = 64
+"""Layers, directions, masks, shapes of batch, training and validation each have a version of their own. PyTorch's limit
+of eight is soon reached; from there on it would run the loop uncompiled."""
+
 
 def lacks() -> str | None:
     """A C++ compiler, where there is no graphics card either."""
@@ -46,5 +50,6 @@ def unroll(cell: Cell, inputs: Tensor, state: State, lengths: Tensor | None) -> 
 
 @cache
 def _compiled() -> Callable[..., Any]:
+    torch._dynamo.config.recompile_limit = MOST_VERSIONS
     log.info("engine=compiled: compiling %d steps of the cell, which takes a while the first time", STEPS)
     return torch.compile(reference.loop, dynamic=False)
