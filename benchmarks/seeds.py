@@ -49,7 +49,7 @@ def _seconds(arguments: list[str]) -> float:
 
 def main() -> None:
     asked = parser("benchmarks.seeds", __doc__).parse_args()
-    counts, steps, rounds = ((1, 3), 300, 1) if asked.quick else ((1, 2, 5, 10, 30), 3000, 3)
+    counts, steps, rounds = ((1, 3), 300, 1) if asked.quick else ((1, 2, 5, 10, 30), 3000, 2)
     cells = ("gru",) if asked.quick else CELLS
     rows: list[dict[str, Any]] = []
     one = {
