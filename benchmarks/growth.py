@@ -27,7 +27,7 @@ def theirs_repeated(replicas: int, steps: int, hidden: int) -> Any:
 
 def main() -> None:
     asked = parser("benchmarks.growth", __doc__).parse_args()
-    few = slice(0, 3) if asked.quick else slice(None)
+    few = slice(0, 2) if asked.quick else slice(None)
     points = [
         *(("time steps", steps, (1, steps, 64)) for steps in STEPS[few]),
         *(("hidden size", hidden, (1, 100, hidden)) for hidden in HIDDEN[few]),

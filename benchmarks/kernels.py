@@ -41,10 +41,9 @@ def ours(cell: str, engine: str, replicas: int, batch: int, steps: int, features
     """A pass through a layer of this project, with as many threads as the program leaves PyTorch."""
     import torch
 
-    from cells.trainers import SMALL_STATE
-
-    small = replicas * batch * hidden < SMALL_STATE
-    torch.set_num_threads(1 if small or engine == "fused" else os.cpu_count() or 1)
+    torch.set_num_threads(
+        1 if engine == "fused" or _small(replicas * batch * hidden) else os.cpu_count() or 1
+    )
     from cells.recurrent.layer import RecurrentNetwork
 
     module, _, name = CELLS[cell][0].rpartition(".")
@@ -58,6 +57,12 @@ def ours(cell: str, engine: str, replicas: int, batch: int, steps: int, features
         network(inputs)[1][0]["h"].square().sum().backward()
 
     return work
+
+
+def _small(state: int) -> bool:
+    from cells.trainers import SMALL_STATE  # imports Lightning
+
+    return state < SMALL_STATE
 
 
 def product(kind: str) -> Any:

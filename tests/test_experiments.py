@@ -86,7 +86,9 @@ def test_published_numbers_are_of_runs_that_are_made_and_their_chance_is_the_tas
         parts = build(config)
         record = {"config": config, "model": {"name": parts.model_name}, "data": {"name": parts.content.name}}
         unseen = [
-            result for result in unseen if not matches(Run(Path(), record, _settings(record["config"])), result.where)
+            result
+            for result in unseen
+            if not matches(Run(Path(), record, _settings(record["config"])), result.where)
         ]
         if published and published.measure == "score":
             assert published.chance == pytest.approx(parts.content.chance, rel=1e-3)
