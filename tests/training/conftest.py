@@ -1,5 +1,7 @@
 """Small runs through the real entry: composed by Hydra, trained by Lightning."""
 
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,9 +9,11 @@ from typing import Any
 import pytest
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
+from torch import Tensor
 
 import cells.cli.hydra_entry  # noqa: F401 (registers the resolver that the configuration uses)
 from cells.run import execute
+from cells.training.learner import Learner
 
 SMALL = ("data=adding", "data.length=8", "data.train_size=256", "data.val_size=64", "data.test_size=64")
 
@@ -39,3 +43,26 @@ def train(
         return execute(compose_config(*overrides), folder, list(overrides)), folder
 
     return trained
+
+
+@pytest.fixture
+def interrupt(
+    train: Callable[..., tuple[dict[str, Any], Path]], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Path]:
+    """`interrupt(*overrides, at=7, number=SIGINT)` sends a signal in the step after 7 updates; the run's folder."""
+
+    def interrupted(*overrides: str, at: int, number: signal.Signals) -> Path:
+        original = Learner.training_step
+
+        def signalled(self: Learner, batch: Any, batch_idx: int) -> Tensor:
+            if self.global_step == at:
+                os.kill(os.getpid(), number)
+            return original(self, batch, batch_idx)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Learner, "training_step", signalled)
+            record, folder = train(*overrides)
+        assert record["status"] == "interrupted"
+        return folder
+
+    return interrupted

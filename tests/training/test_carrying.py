@@ -1,6 +1,5 @@
 """A state carried from batch to batch equals one long sequence, cut for the gradient alone."""
 
-import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -136,21 +135,11 @@ def test_the_test_is_one_pass_over_the_whole_split(train: Train, compose_config:
 
 @pytest.mark.parametrize("at", [5, 7, 9])
 def test_a_run_that_was_interrupted_goes_on_from_the_carried_state(
-    train: Train, monkeypatch: pytest.MonkeyPatch, at: int
+    train: Train, interrupt: Callable[..., Path], at: int
 ) -> None:
     options = (*CARRIED, *STEPS, "model=lstm", "seeds=2")
     whole_record, whole = train(*options)
-    original = Learner.training_step
-
-    def interrupted(self: Learner, batch: Any, batch_idx: int) -> Tensor:
-        if self.global_step == at:
-            os.kill(os.getpid(), signal.SIGINT)
-        return original(self, batch, batch_idx)
-
-    monkeypatch.setattr(Learner, "training_step", interrupted)
-    record, folder = train(*options)
-    assert record["status"] == "interrupted"
-    monkeypatch.setattr(Learner, "training_step", original)
+    folder = interrupt(*options, at=at, number=signal.SIGINT)
     record, _ = train(*options, folder=folder)
     assert record["status"] == "completed", record["message"]
     assert record["replicas"] == whole_record["replicas"]

@@ -1,7 +1,6 @@
 """When a network is looked at, what is left of it, and that looking changes nothing."""
 
 import csv
-import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -90,21 +89,11 @@ def test_a_look_takes_fewer_sequences_where_many_would_not_fit(
 
 @pytest.mark.parametrize("at", [3, 5, 6])
 def test_a_resumed_run_leaves_what_an_uninterrupted_one_leaves(
-    train: Train, monkeypatch: pytest.MonkeyPatch, at: int
+    train: Train, interrupt: Callable[..., Path], at: int
 ) -> None:
     options = ("model=gru", "data=recall", "data.max_lag=2", *SHORT, *OFTEN)
     whole_record, whole = train(*options)
-    original = Learner.training_step
-
-    def interrupted(self: Learner, batch: Any, batch_idx: int) -> torch.Tensor:
-        if self.global_step == at:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return original(self, batch, batch_idx)
-
-    monkeypatch.setattr(Learner, "training_step", interrupted)
-    record, folder = train(*options)
-    assert record["status"] == "interrupted"
-    monkeypatch.setattr(Learner, "training_step", original)
+    folder = interrupt(*options, at=at, number=signal.SIGTERM)
     record, _ = train(*options, folder=folder)
     assert record["status"] == "completed", record["message"]
     for name, values in arrays(whole).items():

@@ -1,6 +1,5 @@
 """A run that was interrupted goes on to the same end."""
 
-import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +9,6 @@ import pytest
 import torch
 
 from cells.training.checkpoints import LAST, read_checkpoint
-from cells.training.learner import Learner
 
 Train = Callable[..., tuple[dict[str, Any], Path]]
 OPTIONS = ("model=gru", "seeds=2", "trainer.max_steps=30", "trainer.val_every_steps=10")
@@ -19,23 +17,12 @@ OPTIONS = ("model=gru", "seeds=2", "trainer.max_steps=30", "trainer.val_every_st
 @pytest.mark.parametrize("at", [7, 9, 10, 19])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_leaves_a_checkpoint_from_which_the_run_ends_as_if_nothing_had_happened(
-    train: Train, monkeypatch: pytest.MonkeyPatch, at: int, number: signal.Signals
+    train: Train, interrupt: Callable[..., Path], at: int, number: signal.Signals
 ) -> None:
     whole_record, whole = train(*OPTIONS)
-
-    original = Learner.training_step
-
-    def interrupted(self: Learner, batch: Any, batch_idx: int) -> torch.Tensor:
-        if self.global_step == at:
-            os.kill(os.getpid(), number)
-        return original(self, batch, batch_idx)
-
-    monkeypatch.setattr(Learner, "training_step", interrupted)
-    record, folder = train(*OPTIONS)
-    assert record["status"] == "interrupted"
+    folder = interrupt(*OPTIONS, at=at, number=number)
     assert read_checkpoint(folder / LAST)["global_step"] == at + 1
 
-    monkeypatch.setattr(Learner, "training_step", original)
     record, _ = train(*OPTIONS, folder=folder)
     assert record["status"] == "completed", record["message"]
     assert record["replicas"] == whole_record["replicas"]
