@@ -1,11 +1,15 @@
 import pytest
+import torch
 
 from cells.errors import UserError
 from cells.recurrent.elman import ElmanCell
 from cells.recurrent.engines import choose, compiled, fused
 from cells.recurrent.feedforward import FeedforwardCell
 from cells.recurrent.gru import GRUCell
+from cells.recurrent.layer import RecurrentNetwork
 from cells.recurrent.lstm import LSTMCell
+
+from .torch_twin import seeded
 
 
 class OwnGRU(GRUCell):
@@ -61,3 +65,36 @@ def test_where_a_machine_lacks_what_an_engine_needs_another_takes_over_and_a_lin
     assert choose(engine, cell) == instead
     assert caplog.messages == [f"engine={engine} does not run here: {why}; engine={instead} does."]
     assert choose("auto", cell) == instead
+
+
+@pytest.fixture(params=["fused", "triton"])
+def ours(request):
+    """An engine of our own, which goes through time both ways in kernels of its own."""
+    if request.param == "triton":
+        pytest.importorskip("triton", minversion="3.7", reason="Triton, which is for Linux, runs its kernels")
+    return request.param
+
+
+def network_with(make_cell, engine):
+    network = RecurrentNetwork(make_cell, 2, 5, replicas=2, engine=engine)
+    network.reset_parameters([seeded(seed) for seed in range(2)])
+    return network, torch.randn(2, 20, 9, 2, generator=seeded(1))
+
+
+@pytest.mark.parametrize("make_cell", [ElmanCell, LSTMCell, GRUCell])
+def test_going_back_twice_gives_the_same_gradients(make_cell, ours):
+    network, inputs = network_with(make_cell, ours)
+    outputs, _ = network(inputs)
+    first, second = (
+        torch.autograd.grad(outputs.square().sum(), list(network.parameters()), retain_graph=True)
+        for _ in range(2)
+    )
+    assert all(torch.equal(one, two) for one, two in zip(first, second, strict=True))
+
+
+@pytest.mark.parametrize("make_cell", [ElmanCell, LSTMCell, GRUCell])
+def test_without_gradients_the_outputs_are_the_same(make_cell, ours):
+    network, inputs = network_with(make_cell, ours)
+    with torch.no_grad():
+        alone = network(inputs)[0]
+    assert torch.equal(alone, network(inputs)[0])

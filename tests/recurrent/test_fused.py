@@ -95,25 +95,6 @@ def test_the_number_of_threads_changes_no_bit(make_cell, monkeypatch):
 
 
 @every_cell
-def test_going_back_twice_gives_the_same_gradients(make_cell):
-    network = network_with(make_cell)
-    outputs, _ = network(torch.randn(1, 5, 6, 2, generator=seeded(1)))
-    first, second = (
-        torch.autograd.grad(outputs.square().sum(), list(network.parameters()), retain_graph=True)
-        for _ in range(2)
-    )
-    assert all(torch.equal(one, two) for one, two in zip(first, second, strict=True))
-
-
-@every_cell
-def test_without_gradients_the_outputs_are_the_same(make_cell):
-    network, inputs = network_with(make_cell), torch.randn(1, 20, 9, 2, generator=seeded(1))
-    with torch.no_grad():
-        alone = network(inputs)[0]
-    assert torch.equal(alone, network(inputs)[0])
-
-
-@every_cell
 def test_replicas_may_share_their_inputs_without_a_copy(make_cell):
     network, inputs = (
         network_with(make_cell, 3),

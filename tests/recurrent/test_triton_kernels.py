@@ -161,17 +161,6 @@ def test_one_replicas_nan_stays_its_own_and_is_not_lost(make_cell):
         assert parameter.grad[1].isfinite().all()
 
 
-@every_cell
-def test_going_back_twice_gives_the_same_gradients(make_cell):
-    network = network_with(make_cell)
-    outputs, _ = network(torch.randn(2, 3, 4, 2, generator=seeded(1)))
-    first, second = (
-        torch.autograd.grad(outputs.square().sum(), list(network.parameters()), retain_graph=True)
-        for _ in range(2)
-    )
-    assert all(torch.equal(one, two) for one, two in zip(first, second, strict=True))
-
-
 def test_a_gradient_of_a_gradient_is_refused():
     network = network_with(GRUCell)
     outputs, _ = network(torch.ones(2, 1, 2, 2))
@@ -179,14 +168,6 @@ def test_a_gradient_of_a_gradient_is_refused():
     (gradient,) = torch.autograd.grad(outputs.square().sum(), weight, create_graph=True)
     with pytest.raises(RuntimeError, match="once_differentiable"):
         gradient.sum().backward()
-
-
-@every_cell
-def test_without_gradients_the_outputs_are_the_same(make_cell):
-    network, inputs = network_with(make_cell), torch.randn(2, 3, 4, 2, generator=seeded(1))
-    with torch.no_grad():
-        alone = network(inputs)[0]
-    assert torch.equal(alone, network(inputs)[0])
 
 
 def test_the_kernels_compile_for_a_gpu():
