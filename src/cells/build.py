@@ -123,21 +123,7 @@ def build(config: Mapping[str, Any], last: Path | None = None) -> Parts:
     if in_order:
         refuse_unordered(content, datamodule.batch_size, processes)
     make_optimizer = _optimizer(settings)
-
-    def one_replica(**model: Any) -> Learner:
-        made: Learner = instantiate(
-            {**settings.model, "engine": "reference", **model},
-            "model",
-            trusted,
-            content=content,
-            seeds=(0,),
-            optimizer=make_optimizer,
-        )
-        return made
-
-    budget = Budget(**checked(Budget, settings.budget or {}, "budget"))
-    with _telling_of_own_cell(settings):
-        planned = plan(budget, one_replica, content, batch)
+    planned = _planned(settings, content, batch, make_optimizer)
     _check_memory(planned.parameters * len(settings.seeds))
     training = replace(training, **planned.training)
     try:
@@ -166,6 +152,27 @@ def build(config: Mapping[str, Any], last: Path | None = None) -> Parts:
     return Parts(
         settings, training, planned, datamodule, learner, total_steps, _callbacks(settings), diagnosis
     )
+
+
+def _planned(
+    settings: Settings, content: SequenceData, batch: int, make_optimizer: Callable[..., Any]
+) -> Plan:
+    """What the budget comes to for this model, these data and this size of batch."""
+
+    def one_replica(**model: Any) -> Learner:
+        made: Learner = instantiate(
+            {**settings.model, "engine": "reference", **model},
+            "model",
+            settings.trusted_modules,
+            content=content,
+            seeds=(0,),
+            optimizer=make_optimizer,
+        )
+        return made
+
+    budget = Budget(**checked(Budget, settings.budget or {}, "budget"))
+    with _telling_of_own_cell(settings):
+        return plan(budget, one_replica, content, batch)
 
 
 @lru_cache(maxsize=1)
