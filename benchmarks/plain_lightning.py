@@ -18,7 +18,7 @@ from pytorch_lightning.utilities import grad_norm
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from benchmarks.raw_loop import LAYERS
+from benchmarks.raw_loop import LAYERS, adding
 
 
 class Plain(pl.LightningModule):
@@ -53,10 +53,7 @@ class Plain(pl.LightningModule):
 def train(cell: str, seed: int, steps: int, validate: bool = False) -> float:
     """Seconds a step, the first fifth left out."""
     pl.seed_everything(seed)
-    values, marks, rows = torch.rand(10_000, 50), torch.zeros(10_000, 50), torch.arange(10_000)
-    first, second = torch.randint(25, (10_000,)), torch.randint(25, 50, (10_000,))
-    marks[rows, first] = marks[rows, second] = 1.0
-    targets = (values[rows, first] + values[rows, second]).unsqueeze(-1)
+    data = adding()
     module = Plain(cell)
     module.first = steps // 5
     with tempfile.TemporaryDirectory() as folder:
@@ -66,7 +63,6 @@ def train(cell: str, seed: int, steps: int, validate: bool = False) -> float:
             default_root_dir=folder, enable_model_summary=False, callbacks=callbacks, val_check_interval=500,
             check_val_every_n_epoch=None,
         )  # fmt: skip
-        data = TensorDataset(torch.stack([values, marks], dim=-1), targets)
         held_out = DataLoader(TensorDataset(*data[:1000]), 32) if validate else None
         trainer.fit(module, DataLoader(data, 32, shuffle=True), held_out)
     return (time.perf_counter() - module.started) / (steps - module.first)
