@@ -280,7 +280,7 @@ class Learner(LightningModule):
     def _publish(self, split: str, values: dict[str, Tensor]) -> None:
         """Let any Lightning callback see the mean over replicas, as `trainer.callback_metrics`."""
         for name, value in values.items():
-            self.log(f"{split}/{name}", value.nanmean(), logger=False, batch_size=1)
+            self.trainer.callback_metrics[f"{split}/{name}"] = value.nanmean()
 
     def _dropout_seeds(self) -> list[tuple[int, ...]] | None:
         if not self.training or self._trainer is None:
