@@ -1,4 +1,6 @@
+import hashlib
 import logging
+from pathlib import Path
 
 import pytest
 import torch
@@ -86,6 +88,7 @@ def test_a_replica_in_a_stack_has_the_bits_it_has_alone(make_cell):
 
 @every_cell
 def test_the_number_of_threads_changes_no_bit(make_cell, monkeypatch):
+    monkeypatch.setattr("cells.recurrent.engines.fused.operation.WORTH_WAKING", 0)
     inputs, results = torch.randn(2, 50, 12, 2, generator=seeded(7)), []
     for threads in (1, 2, 5):
         monkeypatch.setattr(fused, "threads", threads)
@@ -139,3 +142,12 @@ def test_another_precision_runs_on_another_engine_and_says_so(caplog):
     assert outputs.dtype == torch.bfloat16
     (line,) = caplog.messages
     assert line.startswith("engine=fused does not run here (its kernels take float32 and float64")
+
+
+def test_compiled_code_on_disk_is_dropped_when_any_file_of_kernels_changes():
+    from cells.recurrent.engines.fused import gates, sweep, tile
+
+    digest = hashlib.sha256()
+    for module in (gates, tile):
+        digest.update(Path(module.__file__).read_bytes())
+    assert digest.hexdigest()[:16] == sweep.COMPILED_WITH, "renew COMPILED_WITH in sweep.py"

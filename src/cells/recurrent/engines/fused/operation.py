@@ -24,6 +24,8 @@ from cells.recurrent.gru import GRUCell
 from cells.recurrent.lstm import LSTMCell
 
 Array = NDArray[Any]
+WORTH_WAKING = 4_000_000
+"""Multiplications in a pass from which on waking another thread takes less time than it saves."""
 
 
 def unroll(cell: Cell, inputs: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:
@@ -120,7 +122,7 @@ class _Sweep(torch.autograd.Function):
         def block(replica: int, number: int, first: int, rows: int) -> None:
             sweep.forward(kind, size, replica, first, rows, *shared_arguments)
 
-        _each_block(replicas, batch, block)
+        _each_block(replicas, size, block)
         ctx.save_for_backward(weight_ih, weight_hh)
         ctx.kind, ctx.size, ctx.has_bias = kind, size, bias_ih is not None
         ctx.kept = (*shared_arguments[:2], *shared_arguments[6:9], shared_arguments[10])
@@ -129,7 +131,7 @@ class _Sweep(torch.autograd.Function):
             seen = [torch.from_numpy(state)[..., :hidden] for state in states]
             ctx.watched = Sweep(inputs.detach(), dict(zip("hc", seen, strict=False)))
             _watching.append(ctx.watched)
-        ctx.stale, ctx.refill = False, lambda: _each_block(replicas, batch, block)
+        ctx.stale, ctx.refill = False, lambda: _each_block(replicas, size, block)
         ctx.set_materialize_grads(False)
         outputs = torch.from_numpy(states[0])[:, 1:, :, :hidden].transpose(1, 2)
         final = [torch.from_numpy(state[:, steps, :, :hidden].copy()) for state in states]
@@ -185,7 +187,7 @@ class _Sweep(torch.autograd.Function):
                 ctx.kind, size, replica, first, rows, number, blocks, *before, *after, dh, dc, *wanted
             )
 
-        _each_block(replicas, batch, block)
+        _each_block(replicas, size, block)
         if ctx.watched:
             whole = [torch.from_numpy(array)[..., :hidden] for array in adjoints]
             ctx.watched.adjoints = dict(zip("hc", whole, strict=False))
@@ -209,10 +211,12 @@ def _blocks(batch: int) -> list[tuple[int, int]]:
     return [(first, end - first) for first, end in itertools.pairwise(ends)]
 
 
-def _each_block(replicas: int, batch: int, run: Any) -> None:
+def _each_block(replicas: int, size: tuple[int, ...], run: Any) -> None:
     """Call run(replica, block, first row, rows) for each block; threads meet once, at the end."""
+    batch, steps, features, hidden, _, planes = size
     tasks = [(r, number, *block) for r in range(replicas) for number, block in enumerate(_blocks(batch))]
-    helpers = min(fused.threads, len(tasks)) - 1
+    products = replicas * batch * steps * planes * hidden * (features + hidden)
+    helpers = min(fused.threads, len(tasks)) - 1 if products >= WORTH_WAKING else 0
     futures = []
     if helpers:
         # Taken from both ends, so that this thread works as well instead of waiting.

@@ -14,6 +14,9 @@ from numba import njit
 from cells.recurrent.engines.fused import gates as g
 from cells.recurrent.engines.fused.tile import COMPILE, outer_product, pack_columns, pack_panel, product
 
+COMPILED_WITH = "40689255f49a213e"
+"""Digest of `gates.py` and `tile.py`. For what it keeps on disk Numba looks at the contents of this file alone, so that
+they have to tell when those change; a test holds them together."""
 ROWS = 16
 """Batch rows of a block. The sums over rows are formed block by block, so this decides about the last bits."""
 STEPS = 8
@@ -113,8 +116,9 @@ def backward(
         if d_outputs.size:
             for row in range(rows):
                 source = ((replica * batch + first + row) * steps + t) * hidden
+                into, given = dh[row * padded : row * padded + hidden], d_outputs[source : source + hidden]
                 for j in range(hidden):
-                    dh[row * padded + j] += d_outputs[source + j]
+                    into[j] += given[j]
         if lengths.size:  # padding has held the state: adjoints pass it by
             held[0], held[1] = 0, 0
             for row in range(rows):
@@ -146,9 +150,9 @@ def backward(
                     d_inputs, 0, padded_features, d_inputs, 0, padded_features,
                 )  # fmt: skip
             for row in range(rows):
+                source = row * padded_features
                 target = ((replica * batch + first + row) * steps + t) * features
-                for j in range(features):
-                    dx[target + j] = d_inputs[row * padded_features + j]
+                dx[target : target + features] = d_inputs[source : source + features]
         if lengths.size:
             for j in range(flat):
                 dh[j] += held[0, j]

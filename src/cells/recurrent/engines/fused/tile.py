@@ -29,10 +29,7 @@ COMPILE: dict[str, Any] = {
     "fastmath": {"contract"},
     "error_model": "numpy",
 }
-"""How all of this engine is compiled: kept on disk, free of the interpreter's lock, NaN and infinity respected.
-
-Numba looks at the file of a function alone: after a change here or in `gates.py`, touch `sweep.py`.
-"""
+"""How all of this engine is compiled: kept on disk, free of the interpreter's lock, NaN and infinity respected."""
 
 _WIDE = "avx512f" in {name for name, there in llvmlite.binding.get_host_cpu_features().items() if there}
 VECTOR_BYTES = 64 if _WIDE else 32
@@ -119,6 +116,27 @@ def _tile(rows: int) -> Callable[..., None]:
 _tile8, _tile4, _tile2, _tile1 = (_tile(rows) for rows in (8, 4, 2, 1))
 
 
+@intrinsic
+def _move(typing: Any, source: Any, at: Any, to: Any, to_at: Any) -> Any:
+    """to[to_at : to_at + MOST_ROWS] = source[at : at + MOST_ROWS], as one vector; Numba moves one number at a time."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        source_value, at, to_value, to_at = arguments
+        vector = ir.VectorType(context.get_value_type(source.dtype), MOST_ROWS)
+
+        def place(kind: Any, value: Any, at: Any) -> Any:
+            first = builder.gep(context.make_array(kind)(context, builder, value).data, [at])
+            return builder.bitcast(first, vector.as_pointer())
+
+        size = source.dtype.bitwidth // 8
+        builder.store(
+            builder.load(place(source, source_value, at), align=size), place(to, to_value, to_at), align=size
+        )
+        return context.get_dummy_value()
+
+    return types.void(source, types.intp, to, types.intp), generate
+
+
 @njit(**COMPILE)
 def product(a, a_at, a_row, rows, inner, b, b_at, panels, width, start, start_at, start_row, c, c_at, c_row):
     """C = start + A B: A is rows × inner, its rows `a_row` apart; B lies in panels, (panels, inner, width).
@@ -169,9 +187,8 @@ def pack_columns(source, at, step, steps, row, rows, columns, packed):
         for t in range(steps):
             for i in range(rows):
                 begin = at + t * step + i * row + column
-                if many == 8:
-                    for j in range(8):  # a constant, for one vector to be moved
-                        packed[to + j] = source[begin + j]
+                if many == MOST_ROWS:
+                    _move(source, begin, packed, to)
                 else:
                     for j in range(many):
                         packed[to + j] = source[begin + j]
@@ -186,9 +203,8 @@ def pack_panel(source, at, step, steps, row, rows, width, packed):
     for t in range(steps):
         for i in range(rows):
             begin = at + t * step + i * row
-            for part in range(0, width, 8):
-                for j in range(8):  # as above
-                    packed[to + part + j] = source[begin + part + j]
+            for part in range(0, width, MOST_ROWS):
+                _move(source, begin + part, packed, to + part)
             to += width
 
 
