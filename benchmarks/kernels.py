@@ -8,6 +8,7 @@ replicas the time is that of one.
 import math
 import os
 import time
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -41,11 +42,13 @@ def ours(cell: str, engine: str, replicas: int, batch: int, steps: int, features
     """A pass through a layer of this project, with as many threads as the program leaves PyTorch."""
     import torch
 
+    from cells.recurrent.layer import (
+        RecurrentNetwork,
+    )  # the fused engine takes as many threads as PyTorch has now
+
     torch.set_num_threads(
         1 if engine == "fused" or _small(replicas * batch * hidden) else os.cpu_count() or 1
     )
-    from cells.recurrent.layer import RecurrentNetwork
-
     module, _, name = CELLS[cell][0].rpartition(".")
     network = RecurrentNetwork(
         getattr(import_module(module), name), features, hidden, replicas=replicas, engine=engine
@@ -91,6 +94,12 @@ def engines_for(cell: str, shape: tuple[int, ...], quick: bool) -> list[tuple[st
     return [("fused", 1), ("torch", 1), ("reference", 1), *ten]
 
 
+def turn(workshop: Workshop, times: int) -> float:
+    """Seconds of a pass, on average of so many after one that finds what the other process has left behind."""
+    workshop.seconds()
+    return workshop.seconds(times)
+
+
 def main() -> None:
     asked = parser("benchmarks.kernels", __doc__).parse_args()
     rounds = 5 if asked.quick else 15
@@ -108,12 +117,10 @@ def main() -> None:
             batch, steps, features, hidden = shape
             stock.make(theirs, cell, *shape)
             floor = 3 * 2 * batch * steps * (features + hidden) * gates * hidden / rate
-            times = max(1, round((0.01 if asked.quick else 0.05) / stock.seconds()))
+            times = max(1, round((0.05 if asked.quick else 0.2) / stock.seconds()))
             for engine, replicas in engines_for(cell, shape, asked.quick):
                 mine.make(ours, cell, engine, replicas, *shape)
-                peer, us = interleaved(
-                    [lambda n=times: stock.seconds(n), lambda n=times: mine.seconds(n)], rounds
-                )
+                peer, us = interleaved([partial(turn, stock, times), partial(turn, mine, times)], rounds)
                 rows.append(
                     {
                         "cell": cell,
