@@ -9,6 +9,7 @@ from typing import Any
 
 from cells.compare import statistics
 from cells.compare.claims import Claim, fewest_seeds, make_claims
+from cells.compare.horizon import median_horizon
 from cells.compare.load import Comparison, Contestant
 from cells.compare.looks import ALPHA, Looks
 from cells.compare.over_time import OverTime, is_series, lead_over_time, same_series
@@ -34,7 +35,7 @@ class Row:
         steps_to_solve: Kaplan and Meier's median of the updates to the first validation that passes; None if fewer
             than half did, after the `steps` updates that each may have.
         memory_horizon, gradient_decay: medians over replicas, where diagnostics were taken; the horizon with "≥" if
-            validation was still improving.
+            it is a lower bound.
         seconds: of training, all replicas and parts together.
     """
 
@@ -244,7 +245,7 @@ def _row(contestant: Contestant, comparison: Comparison) -> Row:
         engine=" + ".join(
             dict.fromkeys(str((run.record["cost"] or {}).get("engine", "–")) for run in contestant.runs)
         ),
-        memory_horizon=_memory_horizon(contestant),
+        memory_horizon=median_horizon(run.record.get("diagnostics") or {} for run in contestant.runs),
         gradient_decay=_median(_diagnostic(contestant, "gradient_decay_per_step")),
     )
 
@@ -277,14 +278,6 @@ def _diagnostic(contestant: Contestant, name: str) -> list[Any]:
         values = (run.record.get("diagnostics") or {}).get(name)
         found += values if isinstance(values, list) else [values]
     return found
-
-
-def _memory_horizon(contestant: Contestant) -> str | None:
-    horizon = _median(_diagnostic(contestant, "memory_horizon"))
-    if horizon is None:
-        return None
-    improving = any(_diagnostic(contestant, "memory_horizon_still_improving"))
-    return f"{'≥ ' if improving else ''}{horizon:g}"
 
 
 def _median(values: Sequence[Any]) -> float | None:

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from rich.table import Table
 
+from cells.compare.horizon import median_horizon
 from cells.compare.lengths import largest_solved, success_by
 from cells.diagnostics.pictures import COLOURS
 from cells.diagnostics.sweep.look import Look, draw_gradient, rate
@@ -72,11 +73,10 @@ def _memory_row(alone: list[Look], at_once: list[Look]) -> list[str]:
         row[0] = f"{bound}{reached:g}" if reached else f"< {min(success):g}"
     if at_once:
         found = [look.record["diagnostics"] for look in at_once]
-        horizons = [value for one in found for value in one["memory_horizon"] if value is not None]
         capacities = [value for one in found for value in one["memory_capacity"] if value is not None]
-        improving = any(flag for one in found for flag in one[_IMPROVING])
-        if horizons:
-            row[1:] = [f"{'≥ ' if improving else ''}{np.median(horizons):g}", f"{np.median(capacities):.1f}"]
+        horizon = median_horizon(found)
+        if horizon is not None:
+            row[1:] = [horizon, f"{np.median(capacities):.1f}"]
     return row
 
 
