@@ -48,6 +48,25 @@ def test_two_tasks_say_nothing_of_others_and_one_seed_nothing_of_others(make_run
     assert (row.rank.over_tasks, row.rank.over_seeds) == (None, None)
 
 
+def test_lengths_of_one_task_are_no_sample_of_tasks(make_run, together) -> None:
+    for length, lstm in ((10, 0.2), (20, 0.4), (40, 0.7)):
+        make_run("gru", [0.1, 0.12, 0.11], settings={"data.length": length})
+        make_run("lstm", [lstm, lstm + 0.1, lstm - 0.1], settings={"data.length": length})
+    for row in together().rows:
+        assert (row.rank.over_tasks, row.skill.over_tasks) == (None, None)
+        assert row.skill.over_seeds is not None
+
+
+def test_scores_that_do_not_vary_have_no_interval_made_of_rounding(make_run, together) -> None:
+    mean = {"training mean": {"mse": 0.1667}}
+    for data in ("adding", "recall", "sine"):
+        make_run("gru", [0.01] * 5, data=data, baselines=mean)
+        make_run("lstm", [0.1, 0.11, 0.12, 0.1, 0.09], data=data, baselines=mean)
+    gru, _ = together().rows
+    assert gru.skill.mean == pytest.approx(0.94, abs=1e-4)
+    assert (gru.skill.over_seeds, gru.skill.over_tasks) == (None, None)
+
+
 def test_models_without_a_common_seed_are_ranked_by_their_medians(make_run, together) -> None:
     for data in ("adding", "recall"):
         make_run("gru", {0: 0.1, 1: 0.2}, data=data)

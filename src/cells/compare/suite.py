@@ -1,7 +1,8 @@
 """Models over several data sets: mean rank and mean skill, with two intervals that answer two questions.
 
 *New seeds*: had these tasks been trained with other seeds. *New tasks*: on other tasks of the kind, which is what a
-general recommendation needs, and what a handful of tasks seldom supports.
+general recommendation needs, and what a handful of tasks seldom supports. Lengths of one task and origins of one series
+are no sample of tasks, so there is no such interval where comparisons share a data set.
 """
 
 from collections.abc import Sequence
@@ -18,7 +19,12 @@ FEWEST_TASKS = 3
 
 @dataclass(frozen=True)
 class Average:
-    """A mean over tasks, with 95 % intervals (None for fewer than two seeds, or three tasks)."""
+    """A mean over comparisons, with 95 % intervals.
+
+    Attributes:
+        over_seeds: None for fewer than two seeds.
+        over_tasks: None for fewer than three comparisons, or where two of them share a data set.
+    """
 
     mean: float
     over_seeds: Interval | None
@@ -52,11 +58,12 @@ def aggregate(judgements: Sequence[Judgement]) -> Suite | None:
         return None
     ranks = [_ranks(judgement, common) for judgement in judgements]
     skills = [_skills(judgement, common) for judgement in judgements]
+    sampled = len({judgement.comparison.data for judgement in judgements}) == len(judgements)
     rows = []
     for place, name in enumerate(common):
-        rank = _average([table[place] for table in ranks], within=(1, len(common)))
+        rank = _average([table[place] for table in ranks], sampled, within=(1, len(common)))
         known = [table[place] for table in skills if table is not None]
-        skill = _average(known, within=(0, 1)) if len(known) == len(judgements) else None
+        skill = _average(known, sampled, within=(0, 1)) if len(known) == len(judgements) else None
         rows.append(SuiteRow(name, rank, skill))
     return Suite(len(judgements), tuple(sorted(rows, key=lambda row: row.rank.mean)))
 
@@ -81,16 +88,22 @@ def _skills(judgement: Judgement, names: Sequence[str]) -> list[NDArray[np.float
     return [np.array([judgement.skill(score.value) for score in scores[name]], float) for name in names]
 
 
-def _average(tasks: Sequence[NDArray[np.float64]], within: Interval) -> Average:
-    means = [float(values.mean()) for values in tasks]
-    sizes = [len(values) for values in tasks]
-    variances = [float(values.var(ddof=1)) if len(values) > 1 else 0.0 for values in tasks]
-    over_tasks = t_interval(means, fewest=FEWEST_TASKS) if len(set(means)) > 1 else None
+def _average(comparisons: Sequence[NDArray[np.float64]], sampled: bool, within: Interval) -> Average:
+    """The mean over comparisons of their replicas' means; `sampled` if each is a task of its own."""
+    means = [float(values.mean()) for values in comparisons]
+    sizes = [len(values) for values in comparisons]
+    variances = [float(values.var(ddof=1)) if _vary(values) else 0.0 for values in comparisons]
+    over_tasks = t_interval(means, fewest=FEWEST_TASKS) if sampled and _vary(means) else None
     return Average(
         float(np.mean(means)),
         _clipped(mean_interval(means, variances, sizes), within),
         _clipped(over_tasks, within),
     )
+
+
+def _vary(values: Sequence[float] | NDArray[np.float64]) -> bool:
+    """Whether ranks or skills differ by more than rounding, of which no interval should be made."""
+    return bool(np.ptp(values) > 1e-9)
 
 
 def _clipped(interval: Interval | None, within: Interval) -> Interval | None:

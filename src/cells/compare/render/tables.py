@@ -127,11 +127,16 @@ def pairs(judgement: Judgement) -> Table:
         "correlation of seeds", "seeds needed", "tested", "over time",
     )  # fmt: skip
     rows = tuple(_pair_cells(pair) for pair in judgement.pairs)
+    return _compact(f"{judgement.comparison.label}: every pair of models", headings, rows)
+
+
+def _compact(title: str, headings: Sequence[str], rows: Sequence[tuple[str, ...]]) -> Table:
+    """A table without the columns that are empty throughout."""
     kept = [place for place in range(len(headings)) if any(cells[place] not in EMPTY for cells in rows)]
     return Table(
-        title=f"{judgement.comparison.label}: every pair of models",
-        headings=tuple(headings[place] for place in kept),
-        rows=tuple(tuple(cells[place] for place in kept) for cells in rows),
+        title,
+        tuple(headings[place] for place in kept),
+        tuple(tuple(cells[place] for place in kept) for cells in rows),
         baselines=len(rows),
     )
 
@@ -181,21 +186,18 @@ def differences(judgement: Judgement) -> Table:
 def suite_table(suite: Suite) -> Table:
     """Models over several data sets."""
     intervals = ("95 %, new seeds", "95 %, new tasks")
-    return Table(
-        title=f"Over all {suite.tasks} comparisons",
-        headings=("model", "mean rank", *intervals, "skill", *intervals),
-        rows=tuple(
-            (
-                row.name,
-                number(row.rank.mean, 3), interval(row.rank.over_seeds), interval(row.rank.over_tasks),
-                number(row.skill.mean if row.skill else None, 3),
-                interval(row.skill.over_seeds if row.skill else None),
-                interval(row.skill.over_tasks if row.skill else None),
-            )
-            for row in suite.rows
-        ),
-        baselines=len(suite.rows),
-    )  # fmt: skip
+    headings = ("model", "mean rank", *intervals, "skill", *intervals)
+    rows = [
+        (
+            row.name,
+            number(row.rank.mean, 3), interval(row.rank.over_seeds), interval(row.rank.over_tasks),
+            number(row.skill.mean if row.skill else None, 3),
+            interval(row.skill.over_seeds if row.skill else None),
+            interval(row.skill.over_tasks if row.skill else None),
+        )
+        for row in suite.rows
+    ]  # fmt: skip
+    return _compact(f"Over all {suite.tasks} comparisons", headings, rows)
 
 
 def largest_solved(judgements: Sequence[Judgement]) -> Table | None:
