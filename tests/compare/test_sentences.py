@@ -99,6 +99,29 @@ def test_over_several_comparisons_the_headline_is_the_ranking_and_whom_it_beats(
     assert [data for data, _ in first_lines(report.judgements)] == ["adding length=10", "adding length=20"]
 
 
+def test_models_of_the_same_mean_rank_share_it(make_run, tmp_path) -> None:
+    for data, lead in (("adding", 0.1), ("recall", -0.1)):
+        make_run("gru", up_from(0.3, 5), data=data)
+        make_run("lstm", up_from(0.3 + lead, 5), data=data)
+        make_run("elman", up_from(0.6, 5), data=data)
+    report = conclude([tmp_path], tmp_path)
+    assert (
+        headline(report.judgements, report.suite)
+        == "gru and lstm share the best rank over 2 comparisons (mean rank 1.5; elman 3)."
+    )
+
+
+def test_the_headline_over_origins_that_say_nothing_of_other_periods_says_so(make_run, tmp_path) -> None:
+    for origin in (0.5, 0.7):
+        settings = {"data.train_fraction": origin}
+        make_run("gru", up_from(0.1, 10), data="co2", settings=settings)
+        make_run("lstm", up_from(0.2, 10), data="co2", settings=settings)
+    report = conclude([tmp_path], tmp_path)
+    assert headline(report.judgements, report.suite).endswith(
+        "and beats lstm in 2 of them, on these test periods."
+    )
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0.0, "under 0.1 s"), (0.21, "0.2 s"), (14.4, "14 s"), (4000, "4,000 s")]
 )

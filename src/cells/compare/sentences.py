@@ -227,18 +227,26 @@ def first_lines(judgements: Sequence[Judgement]) -> list[tuple[str, str]]:
 
 
 def _together(judgements: Sequence[Judgement], suite: Suite) -> str:
-    best, *others = suite.rows
-    ranks = ", ".join(f"{row.name} {row.rank.mean:.3g}" for row in others)
-    won: Counter[str] = Counter(
-        pair.follower
-        for judgement in judgements
-        for pair in judgement.pairs
-        if pair.claim.made and pair.leader == best.name
-    )
-    beaten = [f"{row.name} in {won[row.name]}" for row in others if won[row.name]]
+    best = suite.rows[0]
+    first = [row for row in suite.rows if math.isclose(row.rank.mean, best.rank.mean)]
+    ranks = [f"mean rank {best.rank.mean:.3g}"]
+    ranks += [", ".join(f"{row.name} {row.rank.mean:.3g}" for row in suite.rows[len(first) :])]
+    shown = f"over {suite.tasks} comparisons ({'; '.join(filter(None, ranks))})"
+    if len(first) > 1:
+        sentence = f"{listed(row.name for row in first)} share the best rank {shown}"
+    else:
+        sentence = f"{best.name} ranks best {shown}, and beats {_beaten(judgements, suite)}"
     held = sum(bool(_unbeaten(judgement)) for judgement in judgements)
-    return (
-        f"{best.name} ranks best over {suite.tasks} comparisons (mean rank {best.rank.mean:.3g}; {ranks}), and beats "
-        f"{listed(beaten) if beaten else 'no other model in any'} of them"
-        + (f"; in {held} of them a simple baseline does as well as any model." if held else ".")
-    )
+    return sentence + (f"; in {held} of them a simple baseline does as well as any model." if held else ".")
+
+
+def _beaten(judgements: Sequence[Judgement], suite: Suite) -> str:
+    """Whom the model of the best rank beats, and in how many of the comparisons."""
+    best, *others = suite.rows
+    claims = [pair for j in judgements for pair in j.pairs if pair.claim.made and pair.leader == best.name]
+    won = Counter(pair.follower for pair in claims)
+    beaten = [f"{row.name} in {won[row.name]}" for row in others if won[row.name]]
+    if not beaten:
+        return "no other model in any of them"
+    doubtful = any(pair.over_time is not None and not pair.over_time.holds for pair in claims)
+    return f"{listed(beaten)} of them" + (", on these test periods" if doubtful else "")
