@@ -29,6 +29,13 @@ def test_a_row_says_how_many_finished_and_averages_only_those(make_run, judged) 
     assert row.interval == pytest.approx((0.5 - 0.2105, 0.5 + 0.2105), abs=1e-4)
 
 
+def test_identical_scores_have_no_interval_of_their_mean(make_run, judged) -> None:
+    """Five rates of exactly 1 do not say that the sixth is."""
+    make_run("gru", [0.1] * 5)
+    (row,) = judged().rows
+    assert (row.mean, row.interval) == (pytest.approx(0.1), None)
+
+
 def test_a_run_that_diverged_has_not_solved_and_would_not_have_later(make_run, judged) -> None:
     make_run("gru", [0.01, 0.01, None, 0.5], solved_at=0.02, solved_after={0: 40, 1: 60})
     (row,) = judged().rows
