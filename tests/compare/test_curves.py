@@ -79,6 +79,14 @@ def test_gradients_at_the_best_weights_are_preferred(gru) -> None:
     assert curves.gradient_curves(contestant()).middle.tolist() == [7.0, 7.0]
 
 
+def test_the_last_layer_is_that_of_the_largest_number(gru) -> None:
+    contestant, (first, _) = gru
+    norms = {f"gradient_through_time/l{layer}/h": np.full((1, 2, 2), layer + 1.0) for layer in (1, 9, 10, 2)}
+    lags = {"gradient_through_time/lag": np.array([0, 1]), "gradient_through_time/steps": np.array([0])}
+    np.savez(first / "diagnostics.npz", **lags, **norms)
+    assert curves.gradient_curves(contestant()).middle.tolist() == [11.0, 11.0]
+
+
 def test_a_damaged_file_of_diagnostics_is_told(gru) -> None:
     contestant, (first, _) = gru
     (first / "history.csv").write_bytes(b"step,seed,tag,value\n20,0,val/mse,0.5\n40,0,val/ms\xff")

@@ -126,7 +126,5 @@ def _diagnostics(contestant: Contestant) -> Iterator[dict[str, Array]]:
 
 
 def _last_layer(arrays: dict[str, Array]) -> str | None:
-    layers = sorted(
-        name for name in arrays if name.startswith("gradient_through_time/") and name.endswith("/h")
-    )
-    return layers[-1] if layers else None
+    layers = [name for name in arrays if name.startswith("gradient_through_time/") and name.endswith("/h")]
+    return max(layers, key=lambda name: (len(name), name), default=None)  # l10 comes after l9
