@@ -88,6 +88,15 @@ def test_latex_escapes_what_it_would_execute(report) -> None:
         assert [line.count(" & ") for line in rows] == [len(columns) - 1] * len(rows)
 
 
+def test_latex_takes_no_row_s_name_for_an_argument_of_the_line_break_before_it(report) -> None:
+    """`\\\\[x]` asks for vertical space, and a star is swallowed."""
+    found = report("[2cm] gru", "*lstm")
+    rows = [line for line in to_latex(found.judgements, found.suite).splitlines() if line.endswith(r"\\")]
+    assert not [row for row in rows if row.startswith(("[", "*"))]
+    assert [row for row in rows if row.startswith("{[}2cm] gru &")]
+    assert [row for row in rows if row.startswith("{*}lstm &")]
+
+
 def test_latex_tables_fit_a_page_and_stand_under_their_verdict(report) -> None:
     found = report("gru", "lstm")
     text = to_latex(found.judgements, found.suite)

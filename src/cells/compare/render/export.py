@@ -166,6 +166,7 @@ _LATEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "↓": r"$\downarrow$", "↑": r"$\uparrow$", "…": r"\dots{}",
     "–": "--", "−": "$-$", "≥": r"$\geq$", "∞": r"$\infty$", "<": r"\textless{}", ">": r"\textgreater{}",
+    "[": "{[}", "*": "{*}",  # at the start of a row they would be arguments of the line break before it
 }  # fmt: skip
 
 
