@@ -137,6 +137,15 @@ def test_whatever_a_record_says_adds_no_element_and_no_attribute(make_run, repor
     assert sum(evil in text for text in found.texts) > 20
 
 
+def test_a_command_can_be_pasted_into_a_shell(make_run, tmp_path) -> None:
+    folder = make_run("gru", [0.1])
+    record = json.loads((folder / "record.json").read_text())
+    record["environment"]["command"] = ["train.py", "model.hidden_size=choice(16)", "seeds=2"]
+    write_record(folder, record)
+    text = written(conclude([tmp_path], tmp_path))
+    assert "command: train.py 'model.hidden_size=choice(16)' seeds=2" in html.unescape(text)
+
+
 def test_what_is_missing_is_said_before_all_else(report, make_run, tmp_path) -> None:
     make_run("late", [0.1], status="failed", folder="sweep/late")
     text = written(report("gru", "lstm"))

@@ -1,6 +1,7 @@
 """`report.html`: one file that needs no network. Every text in it that came from a record is escaped."""
 
 import base64
+import shlex
 from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
@@ -173,7 +174,7 @@ def _environments(judgements: Sequence[Judgement]) -> str:
         for key, found in values.items()
         if found
     )
-    commands = dict.fromkeys(" ".join(run.record.get("environment", {}).get("command", [])) for run in runs)
+    commands = dict.fromkeys(shlex.join(run.record.get("environment", {}).get("command", [])) for run in runs)
     folders = dict.fromkeys(str(run.folder.parent) for run in runs)
     listed = _list(
         [*(f"command: {command}" for command in commands if command), *(f"records: {f}" for f in folders)]
