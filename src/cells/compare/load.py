@@ -9,24 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from cells.compare.records import (
-    Flat,
-    Run,
-    canonical,
-    differing_keys,
-    leaf,
-    listed,
-    read_runs,
-    value_of,
-)
+from cells.compare.naming import TRAINING_KEYS_OF_DATA, contestant_names
+from cells.compare.records import Flat, Run, canonical, differing_keys, leaf, listed, read_runs
 from cells.errors import UserError
 from cells.record import spelled
-
-TRAINING_KEYS_OF_DATA = ("data.batch_size",)
-"""Keys under `data` that do not change what is predicted: models that differ in them can be compared."""
-
-TUNED = "tuned"
-"""What stands for the value that a search chose, in the name of a contestant."""
 
 LARGEST_SCORE = 3.4e38
 """What a 32-bit number can hold. A score beyond it counts as infinite; squares of those within can be summed."""
@@ -166,7 +152,7 @@ def _comparison(runs: Sequence[Run], key: Flat, group_by: Sequence[str]) -> Comp
     data, metric = runs[0].record["data"], runs[0].record["metric"]
     grouped = [key for key in group_by if key.startswith("data.") and key not in TRAINING_KEYS_OF_DATA]
     named = defaultdict(list)
-    for run, contestant in zip(runs, _names(runs, group_by), strict=True):
+    for run, contestant in zip(runs, contestant_names(runs, group_by), strict=True):
         named[contestant].append(run)
     label = " ".join([data["name"], *(f"{leaf(part)}={spelled(value)}" for part, value in key.items())])
     return Comparison(
@@ -202,56 +188,6 @@ def _shared_baselines(runs: Sequence[Run]) -> dict[str, float]:
         for name, score in first.items()
         if all(name in other and math.isclose(score, other[name], rel_tol=1e-3) for other in others)
     }
-
-
-def _names(runs: Sequence[Run], group_by: Sequence[str]) -> list[str]:
-    """A name for each run's contestant: the model, and what tells it from others of the same model."""
-    if group_by:
-        return [
-            " ".join(
-                spelled(value_of(run, key))
-                if key == "model"
-                else f"{leaf(key)}={spelled(value_of(run, key))}"
-                for key in group_by
-            )
-            for run in runs
-        ]
-    telling: dict[str, list[str]] = {}
-    for model in {run.model for run in runs}:
-        telling[model] = _telling_keys([_training(run) for run in runs if run.model == model])
-    return [
-        " ".join([run.model, *(_setting(key, _training(run).get(key)) for key in telling[run.model])])
-        for run in runs
-    ]
-
-
-def _telling_keys(configs: Sequence[Flat]) -> list[str]:
-    """The keys that tell configurations apart, without those that only some of them have if the others suffice."""
-    keys = differing_keys(configs)
-
-    def kinds(chosen: Sequence[str]) -> int:
-        return len({canonical([config.get(key) for key in chosen]) for config in configs})
-
-    for key in [key for key in keys if any(key not in config for config in configs)]:
-        others = [other for other in keys if other != key]
-        if kinds(others) == kinds(keys):
-            keys = others
-    return keys
-
-
-def _setting(key: str, value: Any) -> str:
-    """`lr=0.1`; of a class, its name alone."""
-    return leaf(spelled(value)) if leaf(key) == "_target_" else f"{leaf(key)}={spelled(value)}"
-
-
-def _training(run: Run) -> Flat:
-    """A run's configuration but for the question it answers; what a search chose is no difference between its runs."""
-    training = {
-        key: value
-        for key, value in run.config.items()
-        if not key.startswith("data.") or key in TRAINING_KEYS_OF_DATA
-    }
-    return training | dict.fromkeys(run.tuned, TUNED)
 
 
 def _contestant(name: str, runs: Sequence[Run], label: str) -> Contestant:

@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from cells.compare.render.figures import COLOURS, LINES, MARKERS, draw
+from cells.compare.render.figures import draw
 
 from .conftest import HOSTILE
 
@@ -45,11 +45,6 @@ def test_a_baseline_far_off_is_told_and_not_drawn(make_run, tmp_path) -> None:
     assert "off the scale: training mean 3.2." in scores.caption
     assert ">last value<" in scores.svg
     assert ">training mean<" not in scores.svg
-
-
-def test_colours_lines_and_markers_change_together() -> None:
-    assert len(COLOURS) == len(LINES) == len(MARKERS)
-    assert len(set(COLOURS)) == len(COLOURS)
 
 
 def test_scores_that_all_diverged_leave_an_empty_panel_and_not_an_error(make_run, tmp_path) -> None:

@@ -1,15 +1,10 @@
-"""Figures of a comparison as SVG. Models differ by colour, line and marker, so that no one of these has to be seen."""
+"""The figures of a comparison: every replica's score, learning, memory, gradients, and scores against a setting."""
 
-import io
 import math
-import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -17,37 +12,19 @@ from cells.compare import curves
 from cells.compare.curves import Curves
 from cells.compare.judge import Judgement, Row
 from cells.compare.records import leaf, listed
+from cells.compare.render.drawing import (
+    STYLE,
+    WIDTH,
+    Drawing,
+    Styles,
+    drawn,
+    log_if_wide,
+    one_panel,
+    plot_curves,
+    short,
+    style_of,
+)
 from cells.folders import slug
-
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""Seven of the eight colours of Okabe & Ito 2008, chosen to be told apart by the colour-blind; yellow is too pale."""
-LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (8, 3)))
-MARKERS = "os^DvPX"
-
-STYLE: dict[str, Any] = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "cells",  # the same records give the same file
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "grid.color": "#e4e4e4",
-    "legend.frameon": False,
-}
-WIDTH, HEIGHT = 6.4, 3.6
-WIDE_RANGE = 20
-"""A ratio of largest to smallest value from which on a logarithmic axis shows more."""
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """A figure: a name for its file, a caption that says what is seen, the SVG, and the comparison it belongs to."""
-
-    name: str
-    comparison: str | None
-    caption: str
-    svg: str
 
 
 def draw(judgements: Sequence[Judgement]) -> list[Drawing]:
@@ -68,18 +45,14 @@ def draw(judgements: Sequence[Judgement]) -> list[Drawing]:
     return [drawing for drawing in drawings if drawing is not None]
 
 
-Styles = dict[str, int]
-"""A model's name → its place among colours, lines and markers: the same in every figure."""
-
-
 def _scores(judgement: Judgement, styles: Styles) -> Drawing:
     """Every replica's score, the mean and its interval; baselines as lines."""
     comparison, rows = judgement.comparison, judgement.rows
     ticks = [_tick(row) for row in reversed(rows)]
     longest = max(len(line) for tick in ticks for line in tick.split("\n"))
-    figure, axes = _figure(1.3 + 0.42 * len(rows), left=0.35 + 0.075 * longest, top=0.6, right=0.55)
+    figure, axes = one_panel(1.3 + 0.42 * len(rows), left=0.35 + 0.075 * longest, top=0.6, right=0.55)
     for height, row in enumerate(reversed(rows)):
-        colour, _, marker = _style(row.name, styles)
+        colour, _, marker = style_of(row.name, styles)
         # A fixed scatter up and down, so that equal scores stay visible.
         jitter = 0.22 * np.sin(2.4 * np.arange(len(row.values)))
         axes.plot(
@@ -91,23 +64,23 @@ def _scores(judgement: Judgement, styles: Styles) -> Drawing:
             axes.plot(row.interval, [height] * 2, color="black", linewidth=1.2)
     values = [value for row in rows for value in row.values]
     near = _near(comparison.baselines, values)
-    _log_if_wide(axes.set_xscale, [*values, *near.values()])
+    log_if_wide(axes.set_xscale, [*values, *near.values()])
     for place, (name, score) in enumerate(near.items()):
         axes.axvline(score, color="#777777", linestyle="--", linewidth=1)
         axes.annotate(
-            _short(name), (score, 1), xycoords=("data", "axes fraction"), xytext=(0, 3 + 9 * (place % 3)), ha="center",
+            short(name), (score, 1), xycoords=("data", "axes fraction"), xytext=(0, 3 + 9 * (place % 3)), ha="center",
             textcoords="offset points", fontsize=7.5, color="#555555",
         )  # fmt: skip
     axes.set_yticks(range(len(rows)), ticks)
     axes.set_ylim(-0.6, len(rows) - 0.4)
     better = "smaller" if comparison.goal == "min" else "larger"
-    axes.set_xlabel(_short(f"test {comparison.metric} ({better} is better)"))
+    axes.set_xlabel(short(f"test {comparison.metric} ({better} is better)"))
     far = [f"{name} {score:.4g}" for name, score in comparison.baselines.items() if name not in near]
     caption = (
         f"every replica's test {comparison.metric}; upright line: mean; level line: its 95 % interval (from 5 seeds). "
         f"Dashed: baselines{f'; off the scale: {listed(far)}' if far else ''}."
     )
-    return _drawn(figure, "scores", comparison.label, caption)
+    return drawn(figure, "scores", comparison.label, caption)
 
 
 def _near(baselines: Mapping[str, float], values: Sequence[float]) -> dict[str, float]:
@@ -126,7 +99,7 @@ def _near(baselines: Mapping[str, float], values: Sequence[float]) -> dict[str, 
 
 
 def _tick(row: Row) -> str:
-    return _short(row.name) + (f"\n({row.diverged} diverged)" if row.diverged else "")
+    return short(row.name) + (f"\n({row.diverged} diverged)" if row.diverged else "")
 
 
 def _learning(judgement: Judgement, styles: Styles) -> Drawing | None:
@@ -136,36 +109,36 @@ def _learning(judgement: Judgement, styles: Styles) -> Drawing | None:
     )
     if not found:
         return None
-    figure, axes = _figure()
-    _plot_curves(axes, found, styles)
-    _log_if_wide(axes.set_yscale, [value for curve in found.values() for value in curve.middle])
+    figure, axes = one_panel()
+    plot_curves(axes, found, styles)
+    log_if_wide(axes.set_yscale, [value for curve in found.values() for value in curve.middle])
     axes.set_xlabel("updates")
-    axes.set_ylabel(_short(f"validation {comparison.metric}"))
+    axes.set_ylabel(short(f"validation {comparison.metric}"))
     caption = f"validation {comparison.metric}; line: median over seeds; band: all seeds."
-    return _drawn(figure, "learning", comparison.label, caption)
+    return drawn(figure, "learning", comparison.label, caption)
 
 
 def _memory(judgement: Judgement, styles: Styles) -> Drawing | None:
     found = _all_curves(judgement, lambda row: curves.memory_curves(row.contestant))
     if all(len(curve.x) == 1 for curve in found.values()):  # one lag alone is a score, not a curve
         return None
-    figure, axes = _figure()
-    _plot_curves(axes, found, styles)
+    figure, axes = one_panel()
+    plot_curves(axes, found, styles)
     axes.axhline(0.5, color="#777777", linestyle="--", linewidth=1)
     axes.set_ylim(-0.05, 1.05)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("steps back")
     axes.set_ylabel("share of variance recalled, R²")
     caption = "how much of the input k steps ago is recalled; the memory horizon is where R² falls below 0.5."
-    return _drawn(figure, "memory", judgement.comparison.label, caption)
+    return drawn(figure, "memory", judgement.comparison.label, caption)
 
 
 def _gradients(judgement: Judgement, styles: Styles) -> Drawing | None:
     found = _all_curves(judgement, lambda row: curves.gradient_curves(row.contestant))
     if not found:
         return None
-    figure, axes = _figure()
-    _plot_curves(axes, found, styles)
+    figure, axes = one_panel()
+    plot_curves(axes, found, styles)
     if any((curve.middle > 0).any() for curve in found.values()):
         axes.set_yscale("log")
     axes.set_xlabel("lag: steps before the loss")
@@ -173,7 +146,7 @@ def _gradients(judgement: Judgement, styles: Styles) -> Drawing | None:
     caption = (
         "gradient through time in the last layer, at the best weights; line: median over seeds; band: all."
     )
-    return _drawn(figure, "gradient-through-time", judgement.comparison.label, caption)
+    return drawn(figure, "gradient-through-time", judgement.comparison.label, caption)
 
 
 def _heatmaps(judgement: Judgement) -> Drawing | None:
@@ -193,7 +166,7 @@ def _heatmaps(judgement: Judgement) -> Drawing | None:
             heatmap.lags, heatmap.steps, logs[name], cmap="cividis", vmin=bottom, vmax=top, shading="nearest",
             rasterized=True,
         )  # fmt: skip
-        axes.set_title(_short(name), fontsize=9)
+        axes.set_title(short(name), fontsize=9)
         axes.set_xlabel("lag")
         axes.set_ylim(heatmap.steps[0], heatmap.steps[-1])
         axes.grid(False)
@@ -201,7 +174,7 @@ def _heatmaps(judgement: Judgement) -> Drawing | None:
     scale = figure.add_axes((1 - 0.95 / width, 0.5 / height, 0.15 / width, 1 - 0.8 / height))
     figure.colorbar(image, cax=scale, label="log₁₀ ‖∂L/∂h‖")
     caption = "gradient through time over the course of training, geometric mean over seeds."
-    return _drawn(figure, "gradient-heatmap", judgement.comparison.label, caption)
+    return drawn(figure, "gradient-heatmap", judgement.comparison.label, caption)
 
 
 def _against_setting(judgements: Sequence[Judgement], styles: Styles) -> list[Drawing]:
@@ -247,66 +220,17 @@ def _against_setting(judgements: Sequence[Judgement], styles: Styles) -> list[Dr
     for found, kind, label, explained in kinds:
         if not found:
             continue
-        figure, axes = _figure()
-        _plot_curves(axes, found, styles, markers=True)
+        figure, axes = one_panel()
+        plot_curves(axes, found, styles, markers=True)
         if kind == "score":
-            _log_if_wide(axes.set_yscale, [value for curve in found.values() for value in curve.middle])
-        axes.set_xlabel(_short(setting))
-        axes.set_ylabel(_short(label))
+            log_if_wide(axes.set_yscale, [value for curve in found.values() for value in curve.middle])
+        axes.set_xlabel(short(setting))
+        axes.set_ylabel(short(label))
         caption = f"{comparison.data}: {label} against {setting}; {explained}."
-        drawings.append(_drawn(figure, f"{kind}-against-{slug([setting])}", None, caption))
+        drawings.append(drawn(figure, f"{kind}-against-{slug([setting])}", None, caption))
     return drawings
 
 
 def _all_curves(judgement: Judgement, read: Callable[[Row], Curves | None]) -> dict[str, Curves]:
     found = {row.name: read(row) for row in judgement.rows}
     return {name: curve for name, curve in found.items() if curve is not None}
-
-
-def _plot_curves(axes: Axes, found: dict[str, Curves], styles: Styles, markers: bool = False) -> None:
-    handles = []
-    for name, curve in found.items():
-        colour, line, marker = _style(name, styles)
-        axes.fill_between(curve.x, *curve.band, color=colour, alpha=0.15, linewidth=0)
-        handles += axes.plot(
-            curve.x, curve.middle, color=colour, linestyle=line, linewidth=1.7, markersize=4,
-            marker=marker if markers or len(curve.x) < 2 else None,
-        )  # fmt: skip
-    axes.legend(handles, [_short(name) for name in found], loc="best", fontsize=8)
-
-
-def _style(name: str, styles: Styles) -> tuple[str, Any, str]:
-    place = styles[name]
-    # The steps are coprime with the lists' length plus the round: no two of 49 models look alike.
-    round_, index = divmod(place, len(COLOURS))
-    return COLOURS[index], LINES[(index + round_) % len(LINES)], MARKERS[(index + round_) % len(MARKERS)]
-
-
-def _figure(
-    height: float = HEIGHT, left: float = 0.65, top: float = 0.15, right: float = 0.15
-) -> tuple[Figure, Axes]:
-    """A figure with one panel; margins in inches, for a layout engine would draw everything twice."""
-    figure = Figure(figsize=(WIDTH, height))
-    figure.subplots_adjust(left / WIDTH, 0.5 / height, 1 - right / WIDTH, 1 - top / height)
-    return figure, figure.add_subplot()
-
-
-def _log_if_wide(set_scale: Callable[[str], None], values: Sequence[float]) -> None:
-    if values and min(values) > 0 and max(values) / min(values) > WIDE_RANGE:
-        set_scale("log")
-
-
-def _short(name: str, most: int = 40) -> str:
-    """A name on one line. It may be anything, so its dollars are no formula."""
-    text = " ".join(name.split())
-    return (text if len(text) <= most else text[: most - 1] + "…").replace("$", r"\$")
-
-
-def _drawn(figure: Figure, kind: str, comparison: str | None, caption: str) -> Drawing:
-    buffer = io.StringIO()
-    with warnings.catch_warnings():
-        # The text stays text: whoever shows the file may have the glyphs that the font at hand lacks.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    name = slug([kind, comparison]) if comparison else kind
-    return Drawing(name, comparison, f"{comparison}: {caption}" if comparison else caption, buffer.getvalue())

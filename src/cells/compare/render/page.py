@@ -9,7 +9,7 @@ from typing import Any
 from cells.compare.judge import Judgement
 from cells.compare.published import cases
 from cells.compare.render import tables
-from cells.compare.render.figures import Drawing
+from cells.compare.render.drawing import Drawing
 from cells.compare.sentences import first_lines, headline, how_tested, verdict
 from cells.compare.suite import Suite
 from cells.record import spelled
