@@ -94,9 +94,21 @@ def test_over_several_comparisons_the_headline_is_the_ranking_and_whom_it_beats(
     report = conclude([tmp_path], tmp_path)
     assert headline(report.judgements, report.suite) == (
         "gru ranks best over 2 comparisons (mean rank 1.25; lstm 1.75), and beats lstm in 1 of them; "
-        "in 1 of them a simple baseline does as well as any model."
+        "in 1 of them a simple baseline does at least as well as any model."
     )
     assert [data for data, _ in first_lines(report.judgements)] == ["adding length=10", "adding length=20"]
+
+
+def test_the_headline_begins_with_baselines_that_hold_out_everywhere(make_run, tmp_path) -> None:
+    baselines = {"linear autoregression": {"mse": 0.05}}
+    for length in (10, 20):
+        for model, start in (("gru", 0.1), ("lstm", 0.3)):
+            make_run(model, up_from(start, 5), settings={"data.length": length}, baselines=baselines)
+    report = conclude([tmp_path], tmp_path)
+    assert headline(report.judgements, report.suite) == (
+        "In every comparison a simple baseline does at least as well as any model; of the models, gru ranks best over "
+        "2 comparisons (mean rank 1; lstm 2), and beats lstm in 2 of them."
+    )
 
 
 def test_models_of_the_same_mean_rank_share_it(make_run, tmp_path) -> None:

@@ -237,7 +237,11 @@ def _together(judgements: Sequence[Judgement], suite: Suite) -> str:
     else:
         sentence = f"{best.name} ranks best {shown}, and beats {_beaten(judgements, suite)}"
     held = sum(bool(_unbeaten(judgement)) for judgement in judgements)
-    return sentence + (f"; in {held} of them a simple baseline does as well as any model." if held else ".")
+    if held == suite.tasks:  # which network ranks best matters little then
+        return f"In every comparison a simple baseline does at least as well as any model; of the models, {sentence}."
+    if held:
+        return f"{sentence}; in {held} of them a simple baseline does at least as well as any model."
+    return f"{sentence}."
 
 
 def _beaten(judgements: Sequence[Judgement], suite: Suite) -> str:
