@@ -36,6 +36,18 @@ def test_identical_scores_have_no_interval_of_their_mean(make_run, judged) -> No
     assert (row.mean, row.interval) == (pytest.approx(0.1), None)
 
 
+def test_no_interval_of_an_error_reaches_below_zero(make_run, judged) -> None:
+    make_run("gru", [0.001, 0.001, 0.001, 0.001, 0.5])
+    (row,) = judged().rows
+    assert row.interval == (0.0, pytest.approx(0.3779, abs=1e-4))  # 0.1008 ± 2.776 · 0.2232 / √5
+
+
+def test_no_interval_of_a_rate_reaches_beyond_one(make_run, judged) -> None:
+    make_run("gru", [0.9, 1.0, 1.0, 1.0, 1.0], metric="accuracy", goal="max", baselines={})
+    (row,) = judged().rows
+    assert row.interval == (pytest.approx(0.9245, abs=1e-4), 1.0)  # 0.98 ± 2.776 · 0.0447 / √5
+
+
 def test_a_run_that_diverged_has_not_solved_and_would_not_have_later(make_run, judged) -> None:
     make_run("gru", [0.01, 0.01, None, 0.5], solved_at=0.02, solved_after={0: 40, 1: 60})
     (row,) = judged().rows

@@ -29,7 +29,8 @@ class Row:
     """What one model did. Scores are over replicas that have one; `replicas` counts them all.
 
     Attributes:
-        interval: Student's, of the mean, from five scores on; None where all are equal, for it would be a point.
+        interval: Student's, of the mean, from five scores on, cut at a perfect score; None where all are equal, for it
+            would be a point.
         solved, solve_interval: replicas whose test score passes `solved_at`, and Clopper and Pearson's interval of
             that rate; None on data without such a threshold.
         steps_to_solve: Kaplan and Meier's median of the updates to the first validation that passes; None if fewer
@@ -232,7 +233,7 @@ def _row(contestant: Contestant, comparison: Comparison) -> Row:
         mean=plain.fmean(values) if values else None,
         median=plain.median(values) if values else None,
         deviation=plain.stdev(values) if len(values) > 1 else None,
-        interval=statistics.t_interval(values) if len(set(values)) > 1 else None,
+        interval=_interval_of_mean(values, comparison.goal),
         solved=solved,
         solve_interval=None if solved is None else statistics.clopper_pearson(solved, total),
         steps_to_solve=None if solved is None else _steps_to_solve(contestant),
@@ -248,6 +249,14 @@ def _row(contestant: Contestant, comparison: Comparison) -> Row:
         memory_horizon=median_horizon(run.record.get("diagnostics") or {} for run in contestant.runs),
         gradient_decay=_median(_diagnostic(contestant, "gradient_decay_per_step")),
     )
+
+
+def _interval_of_mean(values: Sequence[float], goal: str) -> Interval | None:
+    interval = statistics.t_interval(values) if len(set(values)) > 1 else None
+    if interval is None:
+        return None
+    low, high = interval
+    return (max(low, 0.0), high) if goal == "min" else (low, min(high, 1.0))
 
 
 def _steps_to_solve(contestant: Contestant) -> float | None:
