@@ -162,7 +162,10 @@ def test_accuracies_are_measured_on_their_way_to_one(make_run, said) -> None:
 def test_diverged_runs_and_missing_seeds_are_said(make_run, said) -> None:
     make_run("gru", [0.1, None, 0.2])
     make_run("lstm", [0.1, 0.3])
-    assert said()[-2:] == ["Diverged, and ranked last: 1 of 3 of gru.", "lstm on adding lacks seed 2."]
+    assert said()[-2:] == [
+        "Diverged, and ranked last: 1 of 3 of gru (seed 1).",
+        "lstm on adding lacks seed 2.",
+    ]
 
 
 def test_a_claim_on_one_stretch_of_a_series_is_a_claim_on_that_stretch(make_run, said) -> None:

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from cells.compare.naming import TRAINING_KEYS_OF_DATA, contestant_names
+from cells.compare.naming import TRAINING_KEYS_OF_DATA, contestant_names, seed_ranges
 from cells.compare.records import Flat, Run, canonical, differing_keys, leaf, listed, read_runs
 from cells.errors import UserError
 from cells.record import spelled
@@ -235,7 +235,7 @@ def _with_gaps(comparisons: Sequence[Comparison]) -> list[Comparison]:
             seeds = {c.name: _seeds(c, sweep) for c in comparison.contestants if _seeds(c, sweep)}
             everyone = set().union(*seeds.values())
             gaps += [
-                f"{name} on {comparison.label} lacks {_ranges(everyone - own)}"
+                f"{name} on {comparison.label} lacks {seed_ranges(everyone - own)}"
                 for name, own in seeds.items()
                 if everyone - own and any(own & other for key, other in seeds.items() if key != name)
             ]  # with no seed in common they were never meant to pair
@@ -254,15 +254,3 @@ def _seeds(contestant: Contestant, sweep: Path) -> set[int]:
         if run.folder.parent == sweep
         for replica in run.record["replicas"]
     }
-
-
-def _ranges(seeds: Iterable[int]) -> str:
-    """`seed 3`, or `seeds 0–6 and 9`."""
-    spans: list[list[int]] = []
-    for seed in sorted(seeds):
-        if spans and seed == spans[-1][1] + 1:
-            spans[-1][1] = seed
-        else:
-            spans.append([seed, seed])
-    texts = [str(first) if first == last else f"{first}–{last}" for first, last in spans]
-    return f"seed{'s' if len(texts) > 1 or '–' in texts[0] else ''} {listed(texts)}"

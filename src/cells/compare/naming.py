@@ -1,9 +1,9 @@
-"""What contestants are called: by their model, and by what tells them from others of the same model."""
+"""What contestants and seeds are called: a model by what tells it from others of the same cell, seeds in ranges."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from cells.compare.records import Flat, Run, canonical, differing_keys, leaf, value_of
+from cells.compare.records import Flat, Run, canonical, differing_keys, leaf, listed, value_of
 from cells.record import spelled
 
 TRAINING_KEYS_OF_DATA = ("data.batch_size",)
@@ -61,3 +61,15 @@ def _training(run: Run) -> Flat:
         if not key.startswith("data.") or key in TRAINING_KEYS_OF_DATA
     }
     return training | dict.fromkeys(run.tuned, TUNED)
+
+
+def seed_ranges(seeds: Iterable[int]) -> str:
+    """`seed 3`, or `seeds 0–6 and 9`."""
+    spans: list[list[int]] = []
+    for seed in sorted(seeds):
+        if spans and seed == spans[-1][1] + 1:
+            spans[-1][1] = seed
+        else:
+            spans.append([seed, seed])
+    texts = [str(first) if first == last else f"{first}–{last}" for first, last in spans]
+    return f"seed{'s' if len(texts) > 1 or '–' in texts[0] else ''} {listed(texts)}"

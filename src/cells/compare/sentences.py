@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from cells.compare.judge import MOST_SEEDS, WORTH_CHASING, Judgement, Pair, Row
 from cells.compare.load import EXACT_CHANCE
+from cells.compare.naming import seed_ranges
 from cells.compare.records import beats, listed
 from cells.compare.suite import Suite
 from cells.compare.tuning import chosen, searches
@@ -195,8 +196,16 @@ def _capital(text: str) -> str:
 
 
 def _on_diverged(rows: Sequence[Row]) -> list[str]:
-    lost = [f"{share(row.diverged, row.replicas)} of {row.name}" for row in rows if row.diverged]
+    lost = [
+        f"{share(row.diverged, row.replicas)} of {row.name} ({_seeds_without_score(row)})"
+        for row in rows
+        if row.diverged
+    ]
     return [f"Diverged, and ranked last: {listed(lost)}."] if lost else []
+
+
+def _seeds_without_score(row: Row) -> str:
+    return seed_ranges(score.seed for score in row.contestant.scores if score.value is None)
 
 
 def _on_tuning(rows: Sequence[Row]) -> list[str]:
