@@ -71,6 +71,30 @@ def test_nobody_beats_predicting_the_mean_comes_first(make_run, said) -> None:
     assert said()[1].startswith("gru beats lstm")
 
 
+def test_models_that_learnt_nothing_are_named_though_one_beats_the_other(make_run, said) -> None:
+    make_run("gru", up_from(0.1, 7))
+    make_run("lstm", up_from(0.99, 7))
+    make_run("elman", up_from(1.1, 7))
+    assert said()[1:] == [
+        "lstm beats elman (7 of 7 seeds, p = 0.0017) on adding.",
+        "gru beats predicting the mean (7 of 7 seeds) on adding.",
+        "lstm and elman do not beat predicting the mean on adding.",
+    ]
+
+
+def test_a_model_that_diverged_has_learnt_nothing_beside_one_that_a_simple_predictor_beats(
+    make_run, said
+) -> None:
+    settings = {"metric": "accuracy", "goal": "max"}
+    settings["baselines"] = {"majority class": {"accuracy": 0.5}, "nearest centroid": {"accuracy": 0.9}}
+    make_run("gru", [0.8] * 3, **settings)
+    make_run("elman", [None] * 3, **settings)
+    assert said()[:2] == [
+        "The nearest centroid does better on adding: use that.",
+        "elman does not beat the majority class on adding.",
+    ]
+
+
 def test_a_simple_predictor_that_does_as_well_is_recommended(make_run, said) -> None:
     baselines = {"training mean": {"mse": 1.0}, "linear autoregression": {"mse": 0.2}}
     make_run("gru", up_from(0.197, 5), baselines=baselines, baseline_seconds={"linear autoregression": 0.21})
@@ -156,7 +180,10 @@ def test_accuracies_are_measured_on_their_way_to_one(make_run, said) -> None:
     make_run("gru", [0.505] * 3, **settings)
     assert said() == ["Nobody beats the majority class on adding."]
     make_run("lstm", [0.9] * 3, **settings)
-    assert said()[-1] == "lstm beats the majority class (3 of 3 seeds) on adding."
+    assert said()[1:] == [
+        "lstm beats the majority class (3 of 3 seeds) on adding.",
+        "gru does not beat the majority class on adding.",
+    ]
 
 
 def test_diverged_runs_and_missing_seeds_are_said(make_run, said) -> None:

@@ -151,7 +151,9 @@ def _on_baselines(judgement: Judgement) -> list[str]:
         everything = "" if len(baselines) == 1 else "every baseline, the best being "
         wins = sum(score.cost < judgement.sign * baselines[best] for score in winner.contestant.scores)
         seeds = f"{share(wins, winner.replicas)} seed{'s' if winner.replicas > 1 else ''}"
-        return [f"{winner.name} beats {everything}{_named(best)} ({seeds}) on {judgement.comparison.label}."]
+        label = judgement.comparison.label
+        beaten = f"{winner.name} beats {everything}{_named(best)} ({seeds}) on {label}."
+        return [beaten, *_have_learnt_nothing(judgement)]
     ignorant = [name for name in unbeaten if name in IGNORANT]
     if ignorant:
         return [f"Nobody beats {_named(ignorant[0])} on {judgement.comparison.label}."]
@@ -160,7 +162,24 @@ def _on_baselines(judgement: Judgement) -> list[str]:
     time = "" if seconds is None else f", in {duration(seconds)}"
     better = judgement.sign * baselines[best] < min(_median_cost(row) for row in judgement.rows)
     does = f"does {'better' if better else 'as well'} on {judgement.comparison.label}"
-    return [f"{_capital(_named(best))} {does}{time}: use that."]
+    return [f"{_capital(_named(best))} {does}{time}: use that.", *_have_learnt_nothing(judgement)]
+
+
+def _have_learnt_nothing(judgement: Judgement) -> list[str]:
+    """The models that do not beat what looks at no input, where others do."""
+    scored, sign = _scored(judgement), judgement.sign
+    ignorant = min(
+        (name for name in scored if name in IGNORANT), key=lambda name: sign * scored[name], default=None
+    )
+    if ignorant is None:
+        return []
+    goal = judgement.comparison.goal
+    names = [
+        row.name for row in judgement.rows if not beats(sign * _median_cost(row), scored[ignorant], goal)
+    ]
+    do = "does" if len(names) == 1 else "do"
+    on = judgement.comparison.label
+    return [f"{listed(names)} {do} not beat {_named(ignorant)} on {on}."] if names else []
 
 
 def _scored(judgement: Judgement) -> dict[str, float]:
