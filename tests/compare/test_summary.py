@@ -24,6 +24,24 @@ def test_a_run_stands_beside_its_baselines(make_run, console) -> None:
     assert "gru beats the training mean (test mse 0.15, median of 2 seeds)." in text_of(console)
 
 
+def test_what_a_run_does_not_beat_is_told_with_or_and_its_title_does_not_wrap(make_run, console) -> None:
+    baselines = {"training mean": {"mse": 1.0}, "last value": {"mse": 0.1}, "straight line": {"mse": 0.0}}
+    folder = make_run("gru", [0.3], baselines=baselines)
+    show_run(folder, read_record(folder), console)
+    lines = text_of(console).splitlines()
+    assert "gru on adding: test split, weights of the best validation" in lines
+    assert any(
+        line.startswith("gru beats the training mean, and does not beat the last value or the straight line")
+        for line in lines
+    )
+
+
+def test_one_step_is_not_one_steps(make_run, console) -> None:
+    folder = make_run("gru", [0.3], cost={"steps": 1})
+    show_run(folder, read_record(folder), console)
+    assert " 1 step in " in text_of(console)
+
+
 def test_a_sweep_ends_with_a_verdict_and_where_the_report_is(make_run, tmp_path, console) -> None:
     names = [make_run(model, [0.1, 0.2]).name for model in ("gru", "lstm")]
     assert show_sweep(tmp_path / "sweep", names, console) == ["completed", "completed"]

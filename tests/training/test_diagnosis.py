@@ -154,3 +154,12 @@ def test_of_one_lag_alone_there_is_its_share_of_variance_and_no_horizon(train: T
     np.testing.assert_allclose(found["memory_capacity"], left["memory/r2"][:, 0], rtol=1e-5)
     assert found["memory_longest_lag"] == 4
     assert "memory_horizon" not in found
+
+
+def test_a_share_of_nearly_nothing_is_not_told_as_minus_zero(
+    train: Train, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cells.training.diagnosis.recalled_variance", lambda *_: torch.tensor([[-0.001]]))
+    caplog.set_level("INFO")
+    train("data=recall", "data.length=12", "data.lag=4", *SHORT)
+    assert caplog.messages[-1] == "Recall of the input 4 steps ago, R² by seed: 0.00"

@@ -127,10 +127,10 @@ def canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, default=str)
 
 
-def listed(items: Iterable[object]) -> str:
-    """`a, b and c`."""
+def listed(items: Iterable[object], word: str = "and") -> str:
+    """`a, b and c`, or with another word before the last."""
     *most, last = map(str, items)
-    return f"{', '.join(most)} and {last}" if most else last
+    return f"{', '.join(most)} {word} {last}" if most else last
 
 
 def _readable(root: Path) -> list[tuple[Path, dict[str, Any]]]:

@@ -32,6 +32,8 @@ def show_run(folder: Path, record: dict[str, Any], console: Console | None = Non
     console = console or _console()
     if record["status"] in ("completed", "diverged"):
         console.print()
+        of = f"{record['model']['name']} on {record['data']['name']}"
+        console.print(Text(f"{of}: test split, weights of the best validation", style="bold"))
         console.print(_run_table(record))
         console.print(Text(_cost(record), style="dim"))
         if record.get("search"):
@@ -116,7 +118,7 @@ def verdict(record: dict[str, Any]) -> str:
     if beaten:
         parts.append(f"beats {listed([_named(name) for name in beaten])}")
     if unbeaten:
-        parts.append(f"does not beat {listed([_named(name) for name in unbeaten])}")
+        parts.append(f"does not beat {listed([_named(name) for name in unbeaten], 'or')}")
     return f"{model} {', and '.join(parts)} (test {metric} {ours:.4g}, median of {seeds})."
 
 
@@ -128,12 +130,11 @@ def test_scores(record: dict[str, Any], metric: str) -> list[float]:
 
 
 def _run_table(record: dict[str, Any]) -> Table:
-    name, metric = record["data"]["name"], record["metric"]["name"]
+    metric = record["metric"]["name"]
     replicas, goal = record["replicas"], record["metric"]["goal"]
     first: dict[str, float] = next((replica["test"] for replica in replicas if replica["test"]), {})
     metrics = [metric, *(key for key in first if key not in (metric, "loss"))][:MOST_METRICS]
-    title = f"{record['model']['name']} on {name}: test split, weights of the best validation"
-    table = Table(title=title, title_justify="left", title_style="bold")
+    table = Table()
     table.add_column("", no_wrap=True)
     for key in metrics:
         arrow = {"min": " ↓", "max": " ↑"}[goal] if key == metric else ""
@@ -158,8 +159,9 @@ def _run_table(record: dict[str, Any]) -> Table:
 def _cost(record: dict[str, Any]) -> str:
     cost = record["cost"]
     speed = cost["milliseconds_per_step"]
+    steps = f"{cost['steps']} step{'' if cost['steps'] == 1 else 's'}"
     return (
-        f"{record['model']['parameters']:,} parameters · {cost['steps']} steps in {cost['seconds']:.1f} s"
+        f"{record['model']['parameters']:,} parameters · {steps} in {cost['seconds']:.1f} s"
         + (f" · {speed:.2f} ms/step" if speed else "")
         + f" · engine {cost['engine']}"
     )

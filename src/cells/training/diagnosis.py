@@ -170,7 +170,7 @@ class Diagnosis(Callback):
             spelled = [f"≥ {h}" if bound else str(h) for h, bound in zip(horizons, bounds, strict=True)]
             log.info("Memory horizon in steps (R² ≥ %g), by seed: %s", RECALLED_FROM, ", ".join(spelled))
         else:
-            shares = ", ".join(f"{share:.2f}" for share in r2[:, 0].tolist())
+            shares = ", ".join(f"{share:z.2f}" for share in r2[:, 0].tolist())
             log.info("Recall of the input %d steps ago, R² by seed: %s", lags[0], shares)
         return found
 

@@ -15,8 +15,8 @@ from cells.errors import UserError
 
 NOTE = (
     "Shows how a network extrapolates a straight line, not which cell is better: validation and test count "
-    "on where training stopped, and continuing the line makes no error; the rows are sequences of one "
-    "batch, and no state passes from one to the next within it."
+    "on where training stopped, and continuing the line makes no error. Within a batch no state "
+    "passes from one row to the next."
 )
 
 
