@@ -45,6 +45,12 @@ def test_too_few_seeds_are_said_to_be_too_few(make_run, said) -> None:
     )
 
 
+def test_many_models_that_too_few_seeds_cannot_tell_apart_are_counted_not_named(make_run, said) -> None:
+    for place, lr in enumerate((0.1, 0.2, 0.3, 0.4, 0.5)):
+        make_run("gru", up_from(place / 10, 2), settings={"optimizer.lr": lr})
+    assert said()[0] == "5 models cannot be told apart at 2 seeds, and 2 seeds could not have: 6 can."
+
+
 def test_pairs_with_various_numbers_of_seeds_are_not_taken_for_each_with_each(make_run, said) -> None:
     make_run("gru", up_from(0.1, 10))
     make_run("elman", up_from(0.2, 10))

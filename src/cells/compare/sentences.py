@@ -15,6 +15,8 @@ IGNORANT = ("training mean", "majority class", "chance", EXACT_CHANCE)
 """Baselines that look at no input. Who does not beat them has learnt nothing."""
 
 SHOWN_PAIRS = 10
+MOST_NAMED = 4
+"""Models that a sentence names before it counts them."""
 
 
 def verdict(judgement: Judgement) -> list[str]:
@@ -127,7 +129,8 @@ def _too_few_seeds(pairs: Sequence[Pair]) -> str:
     models = dict.fromkeys(name for pair in pairs for name in (pair.leader, pair.follower))
     if len(counts) == 1 and len(pairs) == math.comb(len(models), 2):  # each with each
         (count,) = counts
-        return f"{listed(models)} cannot be told apart at {count}, and {count} could not have: {enough} can."
+        who = listed(models) if len(models) <= MOST_NAMED else f"{len(models)} models"
+        return f"{who} cannot be told apart at {count}, and {count} could not have: {enough} can."
     apart = f"{pairs[0].leader} and {pairs[0].follower}" + (
         f", and {len(pairs) - 1} more pairs," if pairs[1:] else ""
     )
