@@ -20,9 +20,14 @@ from cells.errors import UserError
 def main(arguments: list[str] | None = None) -> None:
     """Print the table, and draw the picture into the sweep's folder or the file named."""
     parser = argparse.ArgumentParser(prog="python -m cells.diagnostics.sweep")
-    parser.description = "What a sweep found out about memory and gradients: a table and a picture."
+    parser.description = (
+        "What a sweep found out about memory and gradients: a table and a picture. Its runs are on data=recall, or "
+        "differ in model.spectral_radius, in data.length or in data.blanks."
+    )
     parser.add_argument("folder", type=Path, help="a sweep's folder")
-    parser.add_argument("--picture", type=Path, metavar="FILE", help="default: FOLDER/diagnostics.png")
+    parser.add_argument(
+        "--picture", type=Path, metavar="FILE", help="where to draw; default: FOLDER/diagnostics.png"
+    )
     given = parser.parse_args(arguments)
     picture = given.picture or given.folder / "diagnostics.png"
     try:

@@ -63,7 +63,7 @@ def read_looks(folder: Path) -> list[Look]:
                 looks.append(Look(record, arrays))
     if not looks:
         raise UserError(
-            f"{folder}: no finished run with an {ARRAYS} is at or below; train with diagnostics=standard."
+            f"{folder}: no finished run with a {ARRAYS} is at or below; train with diagnostics=standard."
         )
     return looks
 
