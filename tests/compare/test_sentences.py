@@ -88,6 +88,13 @@ def test_models_that_learnt_nothing_are_named_though_one_beats_the_other(make_ru
     ]
 
 
+def test_many_models_that_learnt_nothing_are_counted_not_named(make_run, said) -> None:
+    make_run("gru", up_from(0.1, 2))
+    for lr in (0.1, 0.2, 0.3, 0.4, 0.5):
+        make_run("elman", up_from(1.0 + lr, 2), settings={"optimizer.lr": lr})
+    assert said()[-1] == "5 models do not beat predicting the mean on adding."
+
+
 def test_a_model_that_diverged_has_learnt_nothing_beside_one_that_a_simple_predictor_beats(
     make_run, said
 ) -> None:

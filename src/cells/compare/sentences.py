@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from cells.compare.judge import MOST_SEEDS, WORTH_CHASING, Judgement, Pair, Row
 from cells.compare.load import EXACT_CHANCE
@@ -129,12 +129,15 @@ def _too_few_seeds(pairs: Sequence[Pair]) -> str:
     models = dict.fromkeys(name for pair in pairs for name in (pair.leader, pair.follower))
     if len(counts) == 1 and len(pairs) == math.comb(len(models), 2):  # each with each
         (count,) = counts
-        who = listed(models) if len(models) <= MOST_NAMED else f"{len(models)} models"
-        return f"{who} cannot be told apart at {count}, and {count} could not have: {enough} can."
+        return f"{_who(models)} cannot be told apart at {count}, and {count} could not have: {enough} can."
     apart = f"{pairs[0].leader} and {pairs[0].follower}" + (
         f", and {len(pairs) - 1} more pairs," if pairs[1:] else ""
     )
     return f"{apart} cannot be told apart, and so few seeds could not have: {enough} can."
+
+
+def _who(models: Collection[str]) -> str:
+    return listed(models) if len(models) <= MOST_NAMED else f"{len(models)} models"
 
 
 def _count(pair: Pair) -> str:
@@ -182,7 +185,7 @@ def _have_learnt_nothing(judgement: Judgement) -> list[str]:
     ]
     do = "does" if len(names) == 1 else "do"
     on = judgement.comparison.label
-    return [f"{listed(names)} {do} not beat {_named(ignorant)} on {on}."] if names else []
+    return [f"{_who(names)} {do} not beat {_named(ignorant)} on {on}."] if names else []
 
 
 def _scored(judgement: Judgement) -> dict[str, float]:
