@@ -12,10 +12,10 @@ from cells.record import read_record, write_record
 from .conftest import MakeRun
 
 
-def search(lr: float, edge: str | None = None, trials: int = 5) -> dict[str, Any]:
+def search(lr: float, edge: str | None = None, trials: int = 5, val: float | None = 0.5) -> dict[str, Any]:
     return {
         "seeds": [1_000_000],
-        "trials": [{}] * trials,
+        "trials": [{"val": val}] * trials,
         "chosen": {"optimizer.lr": lr},
         "edge": {"optimizer.lr": edge} if edge else {},
         "seconds": 1000.25,
@@ -72,3 +72,9 @@ def test_without_a_search_nothing_is_said_of_tuning(make_run: MakeRun, tmp_path:
     (judgement,) = conclude([tmp_path], tmp_path / "report").judgements
     assert "tuning" not in tables.results(judgement).headings
     assert not [sentence for sentence in verdict(judgement) if "uned" in sentence]
+
+
+def test_a_choice_among_trials_that_all_diverged_is_told_as_none(make_run: MakeRun, tmp_path: Path) -> None:
+    make_run("gru", [0.1, 0.2], search=search(0.03, val=None))
+    (judgement,) = conclude([tmp_path], tmp_path / "report").judgements
+    assert "Tuned on validation: gru to lr=0.03 (every trial diverged)." in verdict(judgement)

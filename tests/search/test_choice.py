@@ -117,6 +117,8 @@ def test_a_search_in_which_everything_diverges_says_that_its_choice_means_nothin
     found = tune(CONFIG, tmp_path, lambda *_: record(None, None, status="diverged"))
     assert found["chosen"] == {"optimizer.lr": 0.1}
     assert "Every trial diverged" in caplog.text
+    assert found["edge"] == {}, "the end of a grid that was not searched"
+    assert "a better one may lie beyond" not in caplog.text
 
 
 def test_a_trial_that_is_interrupted_ends_the_search_with_its_name_and_reason(tmp_path: Path) -> None:

@@ -60,6 +60,20 @@ def test_a_trial_is_the_run_with_its_values_on_seeds_of_its_own_and_without_what
     assert CONFIG["model"]["hidden_size"] == 32, "the configuration itself stays as it is"
 
 
+def test_the_updates_that_a_trial_is_given_are_not_those_of_a_budget() -> None:
+    budget = {"budget": {"parameters": 5000, "flops": 1e9}}
+    grid = {"optimizer": {"lr": [1]}}
+    (short,), (whole,) = plan(searching(grid, max_steps=10) | budget), plan(searching(grid) | budget)
+    assert short.config["budget"] == {"parameters": 5000, "flops": None}
+    assert short.config["trainer"]["max_steps"] == 10
+    assert whole.config["budget"] == budget["budget"]
+
+
+def test_a_grid_without_a_search_is_refused() -> None:
+    with pytest.raises(UserError, match="search: the configuration names none; choose one with search=lr"):
+        plan(CONFIG | {"search": {"grid": {"optimizer": {"lr": [1]}}}})
+
+
 def test_random_draws_are_the_same_for_every_model_and_differ_among_themselves() -> None:
     grid = {"optimizer": {"lr": LOG_RANGE}, "model": {"cell": {"bias": [True, False]}}}
     asked = searching(grid, trials=20)
@@ -97,6 +111,9 @@ def test_as_many_draws_as_combinations_are_all_of_them() -> None:
         ({}, {}, "search.grid: it names no setting"),
         ({"optimizer": {"lrr": [1]}}, {}, "search.grid.optimizer.lrr: no such setting; did you mean 'optimizer.lr'?"),
         ({"model": [1]}, {}, "search.grid.model: no such setting"),
+        ({"scheduler": {"warmup_steps": [1]}}, {}, "choose from: data.batch_size, model.cell.bias, "),
+        ({"model": {"hidden_size": {}}}, {}, "search.grid.model.hidden_size: a range is written"),
+        ({"optimizer": {"lr": [1]}}, {"seeds": 10_001}, "search.seeds=10001: that is more than the 10000"),
         ({"model": {"_target_": ["x"]}}, {}, "search.grid.model._target_: no such setting"),
         ({"optimizer": {"lr": []}}, {}, "search.grid.optimizer.lr=[]: a list of values is needed"),
         ({"optimizer": {"lr": 0.1}}, {}, "search.grid.optimizer.lr=0.1: a list of values is needed"),

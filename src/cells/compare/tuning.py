@@ -17,9 +17,14 @@ def searches(runs: Iterable[Run]) -> list[Search]:
 
 def chosen(search: Search) -> str:
     """`lr=0.01, hidden_size=64 (highest tried)`."""
-    return ", ".join(
+    values = ", ".join(
         f"{leaf(key)}={spelled(value)}" + (f" ({search['edge'][key]} tried)" if key in search["edge"] else "")
         for key, value in search["chosen"].items()
+    )
+    return (
+        values
+        if any(trial["val"] is not None for trial in search["trials"])
+        else f"{values} (every trial diverged)"
     )
 
 

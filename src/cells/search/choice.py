@@ -51,7 +51,7 @@ def tune(config: Mapping[str, Any], folder: Path, train: Train) -> dict[str, Any
         found.append(outcome(trial, record))
         log.info("%s: %s, val %s %s", label, " ".join(trial.settings), monitor, _score(found[-1]))
     best = choose(found)
-    edge = edges(found, best["values"])
+    edge = {} if best["val"] is None else edges(found, best["values"])
     log.info("The trials:\n%s", _table(found, best, monitor))
     if best["val"] is None:
         log.warning("Every trial diverged, so the choice means nothing; widen search.grid.")

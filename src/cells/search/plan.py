@@ -13,7 +13,7 @@ from pydantic import PositiveInt
 from cells.errors import UserError, did_you_mean
 from cells.folders import slug
 from cells.record import spelled
-from cells.settings import dotted_keys, parse_seeds
+from cells.settings import MOST_REPLICAS, dotted_keys, parse_seeds
 from cells.targets import instantiate
 
 FIRST_SEED = 1_000_000
@@ -73,11 +73,17 @@ def plan(config: Mapping[str, Any]) -> list[Trial]:
     section = config.get("search")
     if not section:
         return []
+    if "_target_" not in section:
+        raise UserError("search: the configuration names none; choose one with search=lr or search=random.")
     search: Search = instantiate(section, "search", tuple(config.get("trusted_modules") or ()))
     specs = dict(sorted(_specs(search.grid)))
     if not specs:
         raise UserError(
             "search.grid: it names no setting; write for instance search.grid.optimizer.lr=[0.001,0.01]."
+        )
+    if search.seeds > MOST_REPLICAS:
+        raise UserError(
+            f"search.seeds={search.seeds}: that is more than the {MOST_REPLICAS} one trial takes."
         )
     for key, spec in specs.items():
         _check_key(key, config)
@@ -113,13 +119,14 @@ def _base(config: Mapping[str, Any], search: Search, seeds: list[int]) -> dict[s
         base["logger"] = {**config["logger"], "tensorboard": False}
     if search.max_steps is not None:
         base["trainer"] = {**config["trainer"], "max_steps": search.max_steps}
+        base["budget"] = {**(config.get("budget") or {}), "flops": None}  # it would decide instead
     return base
 
 
 def _specs(grid: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Dotted keys and what is to be tried for each."""
     for key, spec in grid.items():
-        if isinstance(spec, Mapping) and not {"min", "max"} & spec.keys():
+        if isinstance(spec, Mapping) and spec and not {"min", "max"} & spec.keys():
             yield from _specs(spec, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", spec
@@ -129,7 +136,8 @@ def _check_key(key: str, config: Mapping[str, Any]) -> None:
     sections = {name: value for name, value in config.items() if name not in ("search", "hydra")}
     known = [name for name in dotted_keys(sections) if not isinstance(_value(sections, name), Mapping)]
     if key not in known:
-        raise UserError(f"search.grid.{key}: no such setting; {did_you_mean(key, known)}")
+        tunable = [name for name in known if name.startswith(TUNABLE)]
+        raise UserError(f"search.grid.{key}: no such setting; {did_you_mean(key, tunable)}")
     if not key.startswith(TUNABLE):
         whole = ", ".join(f"{name}*" if name.endswith(".") else name for name in TUNABLE)
         raise UserError(f"search.grid.{key}: this is not to be tuned; choose from: {whole}.")
