@@ -17,6 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from cells.data.sequences import SequenceData
 from cells.errors import UserError
 from cells.recurrent.cell import Cell
+from cells.targets import LARGEST_INTEGER
 from cells.training.learner import LARGEST_HIDDEN_SIZE, Learner, count_parameters
 
 MOST_REFUSED = 64
@@ -73,12 +74,18 @@ def plan(budget: Budget, make: MakeLearner, content: SequenceData, batch_size: i
     parameters = _without_numbers(lambda: count_parameters(make(**model), 1))
     flops = flops_of_update(lambda: make(**model), content, batch_size)
     if budget.flops is not None:
-        training["max_steps"] = int(budget.flops // flops)
-        if not training["max_steps"]:
+        updates = budget.flops // flops
+        if not updates:
             raise UserError(
                 f"budget.flops={budget.flops:g}: one update takes {flops:,} floating-point operations; raise the "
                 "budget, or lower data.batch_size."
             )
+        if updates > LARGEST_INTEGER:
+            raise UserError(
+                f"budget.flops={budget.flops:g}: it buys {updates:.2g} updates of {flops:,} floating-point operations "
+                f"each, and training has {LARGEST_INTEGER} at most; lower the budget."
+            )
+        training["max_steps"] = int(updates)
         notes.append(
             f"budget.flops={budget.flops:g}: {training['max_steps']:,} updates of {flops:,} operations each"
         )

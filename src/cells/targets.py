@@ -23,6 +23,7 @@ ALLOWED_MODULES = ("cells", "torch.optim", "pytorch_lightning.callbacks")
 """Modules whose classes a configuration may name. Others have to be trusted by the user (`trusted_modules`)."""
 
 PLAINER = {
+    "dict_type": "settings are needed, written {key:value}",
     "tuple_type": "a list is needed, written [a,b]",
     "list_type": "a list is needed, written [a,b]",
     "missing": "too few values",
@@ -167,7 +168,8 @@ def _converted(value: Any, annotation: Any, where: str) -> Any:
     except ValidationError as error:
         first = error.errors()[0]
         message = PLAINER.get(first["type"], first["msg"])
-        raise UserError(f"{where}={value}: {message[0].lower()}{message[1:]}.") from error
+        given = "null" if value is None else value
+        raise UserError(f"{where}={given}: {message[0].lower()}{message[1:]}.") from error
     if isinstance(value, bool) and type(converted) in (int, float):  # pydantic takes true for 1
         raise UserError(f"{where}={str(value).lower()}: a number is needed.")
     return converted
