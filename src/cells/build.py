@@ -121,6 +121,11 @@ def build(config: Mapping[str, Any], last: Path | None = None) -> Parts:
             "fewer, or raise data.batch_size."
         )
     if in_order:
+        if training.overfit_batches == 1:
+            raise UserError(
+                "trainer.overfit_batches=1: with learner.carry_state=true each batch goes on from the one before, so "
+                "there have to be at least two; set it to 2 or more, or leave learner.carry_state out."
+            )
         refuse_unordered(content, datamodule.batch_size, processes)
     make_optimizer = _optimizer(settings)
     planned = _planned(settings, content, batch, make_optimizer)

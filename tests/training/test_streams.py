@@ -18,6 +18,7 @@ REFUSED = [
     ((*SUNSPOTS, "data.stride=49"), "set data.stride=48 (data.window) and data.normalize=series"),
     ((*SUNSPOTS, "data.normalize=window"), "set data.stride=48 (data.window) and data.normalize=series"),
     ((*SUNSPOTS, "data.batch_size=21"), "and there are 40 in all; set it to 20 or less"),
+    ((*SUNSPOTS, "debug=one_batch"), "there have to be at least two; set it to 2 or more"),
     ((*SUNSPOTS, "trainer=ddp_cpu", "trainer.devices=2"), "set trainer.devices=1"),
 ]
 
@@ -36,3 +37,5 @@ def test_what_makes_no_streams_is_refused(
 def test_what_makes_streams_is_built(compose_config: Compose) -> None:
     assert build(compose_config(*SUNSPOTS, "learner.carry_state=true")).datamodule.streams == 20
     assert build(compose_config(*SUNSPOTS)).datamodule.streams == 0
+    two = build(compose_config(*SUNSPOTS, "learner.carry_state=true", "trainer.overfit_batches=2"))
+    assert two.datamodule.streams == 20
