@@ -70,6 +70,10 @@ def test_a_record_is_replaced_whole_and_numbers_that_are_not_finite_become_null(
             '{"schema": "1.0", "status": "failed", "config": {}, "config_hash": "", "replicas": [{"seed": "x"}]}',
             "replicas[0].seed is of another",
         ),
+        (
+            '{"schema": "1.0", "status": "completed", "config": {}, "config_hash": "", "replicas": []}',
+            "replicas is of another",
+        ),
     ],
 )
 def test_a_damaged_record_is_refused_by_the_name_of_its_file(

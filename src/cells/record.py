@@ -217,7 +217,7 @@ def _has(record: Any, name: str) -> bool:
 
 
 def _mistyped(value: Any, schema: Mapping[str, Any], place: str) -> Iterator[str]:
-    """The places at which a value has not the type or the choice of its schema."""
+    """The places at which a value has not the type, the choice or the number of items of its schema."""
     names = schema.get("type", list(JSON_TYPES))
     kinds = tuple(JSON_TYPES[name] for name in ([names] if isinstance(names, str) else names))
     if not isinstance(value, kinds) or value not in schema.get("enum", [value]):
@@ -228,6 +228,8 @@ def _mistyped(value: Any, schema: Mapping[str, Any], place: str) -> Iterator[str
             if isinstance(inner, dict):
                 yield from _mistyped(item, inner, f"{place}.{key}" if place else key)
     elif isinstance(value, list):
+        if len(value) < schema.get("minItems", 0):
+            yield place
         for index, item in enumerate(value):
             yield from _mistyped(item, schema.get("items", {}), f"{place}[{index}]")
 

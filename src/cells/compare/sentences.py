@@ -131,7 +131,7 @@ def _too_few_seeds(pairs: Sequence[Pair]) -> str:
         (count,) = counts
         return f"{_who(models)} cannot be told apart at {count}, and {count} could not have: {enough} can."
     apart = f"{pairs[0].leader} and {pairs[0].follower}" + (
-        f", and {len(pairs) - 1} more pairs," if pairs[1:] else ""
+        f", and {len(pairs) - 1} more pair{'s' if pairs[2:] else ''}," if pairs[1:] else ""
     )
     return f"{apart} cannot be told apart, and so few seeds could not have: {enough} can."
 
