@@ -93,6 +93,10 @@ def test_published_numbers_are_of_runs_that_are_made_and_their_chance_is_the_tas
         if published and published.measure == "score":
             assert published.chance == pytest.approx(parts.content.chance, rel=1e-3)
     assert unseen == []
+    for result in published.results if published else ():
+        assert any(key.startswith("data.") for key in result.where), (
+            "another length would be set beside it, too"
+        )
     assert (published is not None) == experiment.startswith("paper/")
 
 

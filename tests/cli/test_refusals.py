@@ -52,6 +52,14 @@ TYPES = [
     ("model.hidden_size=true", "model.hidden_size=true: a number is needed"),
     ("optimizer.lr=true", "optimizer.lr=true: a number is needed"),
     ("trainer.deterministic=maybe", "trainer.deterministic=maybe: input should be a valid boolean"),
+    (
+        "+published={source:x,chance:0,results:[{where:{modl:lstm},values:[1]}]}",
+        "published.results[0].where.modl: lstm on adding has no such setting; did you mean 'model'?",
+    ),
+    (
+        "+published={source:x,chance:0,results:[{where:{model:lstm,data.lenth:5},values:[1]}]}",
+        "published.results[0].where.data.lenth: lstm on adding has no such setting; did you mean 'data.length'?",
+    ),
     ("published=somewhere", "published=somewhere: a section is needed, with source and chance"),
     ("resume=perhaps", "resume=perhaps: input should be a valid boolean"),
     ("trainer.precision=16", "trainer.precision=16: input should be 32, 64 or 'bf16'"),

@@ -61,6 +61,13 @@ def test_pairs_with_various_numbers_of_seeds_are_not_taken_for_each_with_each(ma
     )
 
 
+def test_one_pair_more_is_no_pairs(make_run, said) -> None:
+    make_run("gru", up_from(0.1, 10))
+    make_run("elman", up_from(0.15, 10))
+    make_run("lstm", up_from(0.3, 2))
+    assert any("and 1 more pair, cannot be told apart" in sentence for sentence in said())
+
+
 def test_models_that_could_have_been_told_apart_were_not(make_run, said) -> None:
     make_run("gru", [0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
     make_run("lstm", [0.15, 0.25, 0.35, 0.45, 0.38, 0.7])

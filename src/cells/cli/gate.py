@@ -9,7 +9,7 @@ import tempfile
 import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
@@ -24,7 +24,7 @@ from rich.console import Console
 from cells.cli import outcome
 from cells.cli.complaints import one_sentence
 from cells.cli.isolation import start_server
-from cells.errors import UserError
+from cells.errors import UserError, did_you_mean
 from cells.folders import (
     claim,
     is_finished,
@@ -35,6 +35,10 @@ from cells.folders import (
     unfinished_sweep,
 )
 from cells.record import overruled, read_record, write_jobs
+from cells.settings import dotted_keys
+
+if TYPE_CHECKING:
+    from cells.build import Parts
 
 
 class Refused(BaseException):
@@ -191,11 +195,27 @@ def _checked(config: DictConfig) -> dict[str, Any]:
     task = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     plain = OmegaConf.to_container(task, resolve=True, throw_on_missing=True)
     assert isinstance(plain, dict)
-    resume = build(plain).settings.resume  # type: ignore[arg-type]
+    parts = build(plain)  # type: ignore[arg-type]
+    _check_published(parts, plain)  # type: ignore[arg-type]
     said = list(config.hydra.overrides.task)
     _check_search(plain, said)  # type: ignore[arg-type]
     _refuse_overruled(plain, said)  # type: ignore[arg-type]
-    return plain | {"resume": resume}  # type: ignore[return-value]
+    return plain | {"resume": parts.settings.resume}  # type: ignore[return-value]
+
+
+def _check_published(parts: "Parts", plain: dict[str, Any]) -> None:
+    """A published number under a misspelt setting would stand beside no run, and nobody would miss it."""
+    names = {"model": parts.model_name, "data": parts.content.name}
+    known = [*names, *dotted_keys(plain)]
+    for index, result in enumerate(parts.settings.published.results if parts.settings.published else ()):
+        if any(result.where.get(key, name) != name for key, name in names.items()):
+            continue  # of another job of the sweep, whose settings are not known here
+        for key in result.where:
+            if key not in known:
+                raise UserError(
+                    f"published.results[{index}].where.{key}: {names['model']} on {names['data']} has no such setting; "
+                    f"{did_you_mean(key, known)}"
+                )
 
 
 def _check_search(plain: dict[str, Any], overrides: list[str]) -> None:
