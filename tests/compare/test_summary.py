@@ -52,11 +52,14 @@ def test_a_sweep_ends_with_a_verdict_and_where_the_report_is(make_run, tmp_path,
 
 
 def test_failures_come_with_their_log_and_the_others_with_a_verdict(make_run, tmp_path, console) -> None:
-    names = [make_run("gru", [0.1]).name, make_run("lstm", [0.1], status="failed").name, "never-started"]
+    failed = make_run("lstm", [0.1], status="failed")
+    (failed / "train.log").touch()
+    names = [make_run("gru", [0.1]).name, failed.name, "never-started"]
     assert show_sweep(tmp_path / "sweep", names, console) == ["completed", "failed", "missing"]
     text = text_of(console)
     assert "gru beats predicting the mean" in text
-    assert text.count("train.log") == 2
+    assert str(failed / "train.log") in text
+    assert text.count("train.log") == 1, "what never started has no log"
 
 
 def test_only_the_jobs_of_this_sweep_count(make_run, tmp_path, console) -> None:

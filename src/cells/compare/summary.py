@@ -79,9 +79,9 @@ def show_sweep(folder: Path, jobs: Sequence[str], console: Console | None = None
             console.print(
                 f"[bold red]{status}[/bold red] {escape(name)}: {message}", soft_wrap=True, highlight=False
             )
-            console.print(
-                f"  log: {folder / name / 'train.log'}", soft_wrap=True, highlight=False, markup=False
-            )
+            told = folder / name / "train.log"
+            if told.is_file():  # a job that was not started has none
+                console.print(f"  log: {told}", soft_wrap=True, highlight=False, markup=False)
     if "interrupted" in statuses:
         console.print(HOW_TO_RESUME)
     console.print(f"records     {folder}/*/{RECORD_NAME}", soft_wrap=True, highlight=False, markup=False)
