@@ -115,6 +115,13 @@ def test_without_a_published_number_or_enough_seeds_nothing_is_called_consistent
     assert rows["lstm"].their_chance == (0, 0)
 
 
+def test_ours_is_held_against_the_chance_level_of_the_task_as_it_was_run(make_run, beside) -> None:
+    published = SOURCE | {"results": [of("gru", 0.1)]}
+    make_run("gru", [0.1, 0.11, 0.12], published=published, chance=0.1)
+    row = beside()["gru"]
+    assert (row.their_chance, row.our_chance) == ((0, 1), (3, 3))
+
+
 def test_one_seed_that_diverged_is_at_chance_and_has_no_interval(make_run, beside) -> None:
     make_run("gru", [None], published=SOURCE | {"results": [of("gru", 0.1)]})
     row = beside()["gru"]

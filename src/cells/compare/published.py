@@ -110,8 +110,10 @@ def _beside(row: Row, judgement: Judgement, published: Published) -> Beside:
     goal = "max" if solving else judgement.comparison.goal
     at_chance = [not beats(value, published.chance, goal) for value in theirs]
     if not solving:
+        own = run.record["data"].get("chance")  # other settings than the source's have another level
+        level = published.chance if own is None else own
         # A replica without a score is one for which one would use the baseline.
-        ours_at_chance = row.diverged + sum(not beats(v, published.chance, goal) for v in row.values)
+        ours_at_chance = row.diverged + sum(not beats(v, level, goal) for v in row.values)
         ours, our_chance = row.median, (ours_at_chance, row.replicas)
         interval = _of_one_run(row, goal, max(1, len(theirs)))
     elif row.solved is None:  # nothing counts as solving this task
