@@ -98,3 +98,26 @@ def test_without_gradients_the_outputs_are_the_same(make_cell, ours):
     with torch.no_grad():
         alone = network(inputs)[0]
     assert torch.equal(alone, network(inputs)[0])
+
+
+@pytest.mark.parametrize("change", ["inputs", "outputs", "weight_hh", "lengths"])
+@pytest.mark.parametrize("make_cell", [ElmanCell, LSTMCell, GRUCell])
+def test_a_change_before_the_backward_pass_is_refused_or_makes_no_difference(make_cell, change, ours):
+    def gradients(changing):
+        network, inputs = network_with(make_cell, ours)
+        lengths = torch.full((2, 20), 3)
+        outputs, _ = network(inputs, lengths=lengths if change == "lengths" else None)
+        loss, weight = outputs.sum(), network.cells["l0"].weight_hh
+        tensors = {"inputs": inputs, "outputs": outputs, "weight_hh": weight, "lengths": lengths}
+        if changing:
+            tensors[change].detach().mul_(2)
+        return torch.autograd.grad(loss, list(network.parameters()))
+
+    unchanged = gradients(changing=False)
+    try:
+        changed = gradients(changing=True)
+    except RuntimeError as error:
+        if "modified by an inplace operation" not in str(error):
+            raise
+    else:
+        assert all(torch.equal(one, other) for one, other in zip(changed, unchanged, strict=True))

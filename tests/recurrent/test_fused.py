@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from cells.recurrent.elman import ElmanCell
 from cells.recurrent.engines import fused
+from cells.recurrent.engines.fused import operation
 from cells.recurrent.gru import GRUCell
 from cells.recurrent.layer import RecurrentNetwork
 from cells.recurrent.lstm import LSTMCell
@@ -151,3 +152,27 @@ def test_compiled_code_on_disk_is_dropped_when_any_file_of_kernels_changes():
     for module in (gates, tile):
         digest.update(Path(module.__file__).read_bytes())
     assert digest.hexdigest()[:16] == sweep.COMPILED_WITH, "renew COMPILED_WITH in sweep.py"
+
+
+@every_cell
+@pytest.mark.parametrize("what", ["inputs", "state", "parameters"])
+def test_two_precisions_at_once_are_refused(make_cell, what):
+    network, inputs = network_with(make_cell), torch.ones(1, 2, 3, 2)
+    states = network.initial_state(2, like=inputs.double() if what == "state" else inputs)
+    if what == "parameters":
+        network.double()
+    with pytest.raises(ValueError, match="need one dtype, and these have"):
+        network(inputs.double() if what == "inputs" else inputs, states)
+
+
+@pytest.mark.parametrize("make_cell", [LSTMCell, GRUCell])
+def test_without_gradients_no_gates_are_kept(make_cell, monkeypatch):
+    network, inputs, rooms = network_with(make_cell), torch.ones(1, 2, 30, 2), []
+    forward = operation.sweep.forward
+    monkeypatch.setattr(
+        operation.sweep, "forward", lambda *given: (rooms.append(given[13].size), forward(*given))
+    )
+    network(inputs)
+    with torch.no_grad():
+        network(inputs)
+    assert rooms[0] == 30 * rooms[1]

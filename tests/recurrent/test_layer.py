@@ -212,6 +212,7 @@ class TestDropout:
             r"'c': \(1, 4, 5\).*expected.*'c': \(2, 4, 5\)",
         ),
         ((series(2), None, torch.ones(4)), r"lengths have shape \(4,\), expected \(2, 4\)"),
+        ((series(2), None, torch.full((2, 4), 1.5)), "lengths are torch.float32, expected torch.int64"),
     ],
 )
 def test_shapes_that_do_not_fit_are_refused(arguments, reason):

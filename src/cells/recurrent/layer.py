@@ -107,7 +107,7 @@ class RecurrentNetwork(nn.Module):
             The outputs of the last layer (R, B, T, D·H) and the final states, one a cell.
 
         Raises:
-            ValueError: a shape that does not fit, or dropout without seeds.
+            ValueError: a shape or dtype that does not fit, or dropout without seeds.
         """
         self._check(inputs, states, lengths)
         if lengths is not None:
@@ -174,6 +174,8 @@ class RecurrentNetwork(nn.Module):
         batch = inputs.shape[1]
         if lengths is not None and lengths.shape != (replicas, batch):
             raise ValueError(f"lengths have shape {tuple(lengths.shape)}, expected {(replicas, batch)}")
+        if lengths is not None and lengths.dtype not in (torch.int64, torch.int32):
+            raise ValueError(f"lengths are {lengths.dtype}, expected torch.int64 or torch.int32")
         if states is None:
             return
         if len(states) != len(self.cells):

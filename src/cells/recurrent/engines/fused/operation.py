@@ -32,7 +32,11 @@ def unroll(cell: Cell, inputs: Tensor, state: State, lengths: Tensor | None) -> 
     """As `reference.unroll`. Outputs are a view of all states, so they are not contiguous."""
     assert isinstance(cell, (ElmanCell, LSTMCell, GRUCell))
     parameters = (cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh)
-    outputs, h, c = _Sweep.apply(_kind(cell), inputs, state["h"], state.get("c"), *parameters, lengths)
+    _require_one_dtype(inputs, *state.values(), *(given for given in parameters if given is not None))
+    going_back = torch.is_grad_enabled()  # inside the operation it never is
+    outputs, h, c = _Sweep.apply(
+        _kind(cell), going_back, inputs, state["h"], state.get("c"), *parameters, lengths
+    )
     return outputs, {"h": h} if c is None else {"h": h, "c": c}
 
 
@@ -67,6 +71,12 @@ def watched() -> Iterator[list[Sweep]]:
         _watching = None
 
 
+def _require_one_dtype(*tensors: Tensor) -> None:
+    dtypes = dict.fromkeys(str(tensor.dtype) for tensor in tensors)
+    if len(dtypes) > 1:
+        raise ValueError(f"inputs, states and parameters need one dtype, and these have {', '.join(dtypes)}")
+
+
 def _kind(cell: ElmanCell | LSTMCell | GRUCell) -> int:
     if isinstance(cell, ElmanCell):
         return gates.ELMAN_TANH if cell.nonlinearity == "tanh" else gates.ELMAN_RELU
@@ -83,6 +93,7 @@ class _Sweep(torch.autograd.Function):
     def forward(
         ctx: Any,
         kind: int,
+        going_back: bool,
         inputs: Tensor,
         h: Tensor,
         c: Tensor | None,
@@ -96,10 +107,11 @@ class _Sweep(torch.autograd.Function):
         hidden = h.shape[-1]
         planes = weight_hh.shape[-1] // hidden + (kind == gates.GRU)
         shared = replicas > 1 and inputs.stride(0) == 0
-        x = _numpy(inputs[:1] if shared else inputs)
+        x_tensor = (inputs[:1] if shared else inputs).contiguous()
+        x = _numpy(x_tensor)
         width = panel_width(x.dtype)
         padded = -(-hidden // width) * width
-        period = steps if any(ctx.needs_input_grad) else 1
+        period = steps if going_back and any(ctx.needs_input_grad) else 1
 
         states = [_with_room(initial, steps, padded) for initial in ([h] if c is None else [h, c])]
         room = 0 if kind <= gates.ELMAN_RELU else replicas * period * planes * batch * padded
@@ -116,14 +128,15 @@ class _Sweep(torch.autograd.Function):
             states[-1].reshape(-1),
             kept,
             period,
-            np.empty(0, np.int64) if lengths is None else _numpy(lengths.to(torch.int64)).reshape(-1),
+            np.empty(0, np.int64)
+            if lengths is None
+            else lengths.to(torch.int64, copy=True).numpy().reshape(-1),
         )
 
         def block(replica: int, number: int, first: int, rows: int) -> None:
             sweep.forward(kind, size, replica, first, rows, *shared_arguments)
 
         _each_block(replicas, size, block)
-        ctx.save_for_backward(weight_ih, weight_hh)
         ctx.kind, ctx.size, ctx.has_bias = kind, size, bias_ih is not None
         ctx.kept = (*shared_arguments[:2], *shared_arguments[6:9], shared_arguments[10])
         ctx.watched = None
@@ -134,6 +147,8 @@ class _Sweep(torch.autograd.Function):
         ctx.stale, ctx.refill = False, lambda: _each_block(replicas, size, block)
         ctx.set_materialize_grads(False)
         outputs = torch.from_numpy(states[0])[:, 1:, :, :hidden].transpose(1, 2)
+        # The kernels read inputs and states again by way of NumPy. Saved, they are known to be what they were.
+        ctx.save_for_backward(weight_ih, weight_hh, x_tensor, outputs)
         final = [torch.from_numpy(state[:, steps, :, :hidden].copy()) for state in states]
         return outputs, final[0], None if c is None else final[1]
 
@@ -142,13 +157,11 @@ class _Sweep(torch.autograd.Function):
     def backward(
         ctx: Any, d_outputs: Tensor | None, d_h: Tensor | None, d_c: Tensor | None
     ) -> tuple[Any, ...]:
+        weight_ih, weight_hh, *_ = ctx.saved_tensors
         x, x_replica, h, c, kept, lengths = ctx.kept
-        if (
-            ctx.stale
-        ):  # going back has put gradients in the place of gates; another time needs the gates again
+        if ctx.stale:  # gradients stand in the place of gates since the last time
             ctx.refill()
         ctx.stale = True
-        weight_ih, weight_hh = ctx.saved_tensors
         batch, steps, features, hidden, padded, planes = size = ctx.size
         replicas, count = weight_hh.shape[0], weight_hh.shape[-1] // hidden
         blocks, width, number = len(_blocks(batch)), panel_width(x.dtype), x.dtype
@@ -160,7 +173,7 @@ class _Sweep(torch.autograd.Function):
             if given is not None:
                 into[..., :hidden] = given.numpy()
         empty = np.empty(0, number)
-        d_x = np.empty((replicas, batch, steps, features), number) if ctx.needs_input_grad[1] else None
+        d_x = np.empty((replicas, batch, steps, features), number) if ctx.needs_input_grad[2] else None
         d_ih = np.zeros((replicas, blocks, features, count, padded), number)
         d_hh = np.zeros((replicas, blocks, hidden, count, padded), number)
         d_bias = np.zeros((replicas, blocks, planes, padded), number)
@@ -194,6 +207,7 @@ class _Sweep(torch.autograd.Function):
         d_weights = [torch.from_numpy(d.sum(1)[..., :hidden]).flatten(2) for d in (d_ih, d_hh)]
         d_initial = [torch.from_numpy(d[..., :hidden]) for d in carried]
         return (
+            None,
             None,
             None if d_x is None else torch.from_numpy(d_x),
             d_initial[0],

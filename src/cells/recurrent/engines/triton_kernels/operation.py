@@ -26,6 +26,7 @@ def unroll(cell: Cell, inputs: Tensor, state: State, lengths: Tensor | None) -> 
     dtype = precision(inputs)
     outputs, h, c = _Sweep.apply(
         cell.nonlinearity if isinstance(cell, ElmanCell) else "lstm" if isinstance(cell, LSTMCell) else "gru",
+        torch.is_grad_enabled(),  # inside the operation it never is
         # Sequences lie time first from here on.
         cell.project(inputs.transpose(1, 2)).to(dtype).contiguous(),
         cell.weight_hh.to(dtype),
@@ -49,6 +50,7 @@ class _Sweep(torch.autograd.Function):
     def forward(
         ctx: Any,
         name: str,
+        going_back: bool,
         projected: Tensor,
         weight: Tensor,
         bias: Tensor | None,
@@ -61,7 +63,7 @@ class _Sweep(torch.autograd.Function):
         weight, lengths = weight.contiguous(), None if lengths is None else lengths.contiguous()
         states = [_with_room(initial, steps) for initial in ([h] if c is None else [h, c])]
         all_h, all_c = states[0], None if c is None else states[1]
-        keeps = any(ctx.needs_input_grad) and name in ("lstm", "gru")
+        keeps = going_back and any(ctx.needs_input_grad) and name in ("lstm", "gru")
         kept = projected.new_empty(replicas, steps, batch, 4 * hidden) if keeps else None
         settings = _settings(name, weight)
         grid = replicas, triton.cdiv(batch, ROWS)
@@ -103,7 +105,7 @@ class _Sweep(torch.autograd.Function):
         if ctx.bias_dtype is not None:
             d_bias = recurrent.flatten(1, 2).sum(1, keepdim=True, dtype=torch.float32).to(ctx.bias_dtype)
         d_first = [None if d is None else d.to(all_h.dtype) for d in (carried_h, carried_c)]
-        return None, d_gates[..., :columns], d_weight, d_bias, *d_first, None
+        return None, None, d_gates[..., :columns], d_weight, d_bias, *d_first, None
 
 
 def _with_room(initial: Tensor, steps: int) -> Tensor:
