@@ -10,10 +10,10 @@ pre-activations, so that a gate needs one place in memory. An Elman cell's plane
 import math
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numba.extending import overload
 
-from cells.recurrent.engines.fused.tile import COMPILE
+from cells.recurrent.engines.fused.compiling import compiled
 
 ELMAN_TANH, ELMAN_RELU, LSTM, GRU = range(4)
 
@@ -26,7 +26,7 @@ _Q0, _Q1, _Q2, _Q3, _Q4 = map(np.float32, (1.0, 0.467143458, 0.0258770029, 0.000
 _END, _HALF = np.float32(9.0), np.float32(0.5)
 
 
-@njit(**COMPILE)
+@compiled
 def _tanh_single(x):
     x = _END if x > _END else x  # written so that NaN stays NaN
     x = -_END if x < -_END else x
@@ -62,7 +62,7 @@ def _compiled_sigmoid(x):
     return lambda x: 0.5 + 0.5 * math.tanh(0.5 * x)
 
 
-@njit(**COMPILE)
+@compiled
 def activate_elman(relu, h):
     """Pre-activation → h, in place."""
     if relu:
@@ -73,7 +73,7 @@ def activate_elman(relu, h):
             h[j] = tanh(h[j])
 
 
-@njit(**COMPILE)
+@compiled
 def activate_lstm(i, f, g, o, c_before, c, h):
     """Gates in place; c = f c_before + i g, h = o tanh c."""
     for j in range(i.size):
@@ -90,7 +90,7 @@ def activate_lstm(i, f, g, o, c_before, c, h):
         h[j] = o[j] * tanh(c[j])
 
 
-@njit(**COMPILE)
+@compiled
 def activate_gru(r, z, n, recurrent, h_before, h):
     """Gates in place; n = tanh(n + r · recurrent), h = n + z (h_before − n)."""
     for j in range(r.size):
@@ -103,7 +103,7 @@ def activate_gru(r, z, n, recurrent, h_before, h):
         h[j] = n[j] + z[j] * (h_before[j] - n[j])
 
 
-@njit(**COMPILE)
+@compiled
 def differentiate_elman(relu, h, dh, d):
     """∂E/∂h → d = ∂E/∂(pre-activation); what reaches h_before apart from the recurrent product is nothing."""
     if relu:
@@ -115,7 +115,7 @@ def differentiate_elman(relu, h, dh, d):
     dh[:] = 0
 
 
-@njit(**COMPILE)
+@compiled
 def differentiate_lstm(i, f, g, o, c_before, c, dh, dc):
     """Gates → ∂E/∂(pre-activations); dc from that of c to that of c_before; dh: as for Elman."""
     for j in range(o.size):
@@ -134,7 +134,7 @@ def differentiate_lstm(i, f, g, o, c_before, c, dh, dc):
     dh[:] = 0
 
 
-@njit(**COMPILE)
+@compiled
 def adjoint_of_c(o, c, dh, dc, total):
     """All of ∂E/∂c: what later steps give, dc, and what comes by h of the same step."""
     for j in range(c.size):
@@ -142,7 +142,7 @@ def adjoint_of_c(o, c, dh, dc, total):
         total[j] = dc[j] + dh[j] * (o[j] - o[j] * t * t)
 
 
-@njit(**COMPILE)
+@compiled
 def differentiate_gru(r, z, n, recurrent, h_before, dh):
     """Gates → ∂E/∂(pre-activations); dh from that of h to that of h_before, apart from the recurrent product."""
     for j in range(n.size):

@@ -9,21 +9,18 @@ inputs (R, B, T, F); states (R, T + 1, B, S), the initial one first; gates block
 """
 
 import numpy as np
-from numba import njit
 
 from cells.recurrent.engines.fused import gates as g
-from cells.recurrent.engines.fused.tile import COMPILE, outer_product, pack_columns, pack_panel, product
+from cells.recurrent.engines.fused.compiling import compiled
+from cells.recurrent.engines.fused.tile import outer_product, pack_columns, pack_panel, product
 
-COMPILED_WITH = "40689255f49a213e"
-"""Digest of `gates.py` and `tile.py`. For what it keeps on disk Numba looks at the contents of this file alone, so that
-they have to tell when those change; a test holds them together."""
 ROWS = 16
 """Batch rows of a block. The sums over rows are formed block by block, so this decides about the last bits."""
 STEPS = 8
 """Time steps whose rows go into a weight gradient together; they make the inner dimension of a product."""
 
 
-@njit(**COMPILE)
+@compiled
 def forward(
     kind, size, replica, first, rows, x, x_replica, weight_ih, weight_hh, bias, width, h, c, gates, period, lengths
 ):  # fmt: skip
@@ -79,7 +76,7 @@ def forward(
                         c[target : target + padded] = c[source : source + padded]
 
 
-@njit(**COMPILE)
+@compiled
 def backward(
     kind, size, replica, first, rows, block, blocks, x, x_replica, weight_ih, weight_hh, width, h, c, gates, lengths,
     d_outputs, dh, dc, dx, d_ih, d_hh, d_bias, all_dh, all_dc,
@@ -169,7 +166,7 @@ def backward(
             )  # fmt: skip
 
 
-@njit(**COMPILE)
+@compiled
 def _keep_adjoints(kind, gates, at, flat, c, now, dh, dc, to, all_dh, all_dc):
     all_dh[to : to + flat] = dh
     if kind == g.LSTM:
@@ -177,7 +174,7 @@ def _keep_adjoints(kind, gates, at, flat, c, now, dh, dc, to, all_dh, all_dc):
         g.adjoint_of_c(gates[o : o + flat], c[now : now + flat], dh, dc, all_dc[to : to + flat])
 
 
-@njit(**COMPILE)
+@compiled
 def _gather(
     kind, size, block, rows, many, d_gates, at, packed_x, packed_h, ones, panel, width, d_ih, d_hh, d_bias
 ):  # fmt: skip
@@ -198,7 +195,7 @@ def _gather(
                 outer_product(packed_h, hidden, inner, panel, d_hh, target, count * padded)
 
 
-@njit(**COMPILE)
+@compiled
 def _activate(kind, gates, at, flat, h, c, before, now):
     one, two, three, four = at, at + flat, at + 2 * flat, at + 3 * flat
     if kind <= g.ELMAN_RELU:
@@ -215,7 +212,7 @@ def _activate(kind, gates, at, flat, h, c, before, now):
         )  # fmt: skip
 
 
-@njit(**COMPILE)
+@compiled
 def _differentiate(kind, gates, at, flat, h, c, before, now, dh, dc):
     one, two, three, four = at, at + flat, at + 2 * flat, at + 3 * flat
     if kind <= g.ELMAN_RELU:

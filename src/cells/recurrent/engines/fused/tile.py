@@ -10,26 +10,11 @@ from typing import Any
 import llvmlite.binding
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-
-def _can_keep_compiled_code() -> bool:
-    try:
-        njit(cache=True)(_can_keep_compiled_code)
-    except RuntimeError:  # neither this folder nor the user's is writable
-        return False
-    return True
-
-
-COMPILE: dict[str, Any] = {
-    "cache": _can_keep_compiled_code(),
-    "nogil": True,
-    "fastmath": {"contract"},
-    "error_model": "numpy",
-}
-"""How all of this engine is compiled: kept on disk, free of the interpreter's lock, NaN and infinity respected."""
+from cells.recurrent.engines.fused.compiling import compiled
 
 _WIDE = "avx512f" in {name for name, there in llvmlite.binding.get_host_cpu_features().items() if there}
 VECTOR_BYTES = 64 if _WIDE else 32
@@ -137,7 +122,7 @@ def _move(typing: Any, source: Any, at: Any, to: Any, to_at: Any) -> Any:
     return types.void(source, types.intp, to, types.intp), generate
 
 
-@njit(**COMPILE)
+@compiled
 def product(a, a_at, a_row, rows, inner, b, b_at, panels, width, start, start_at, start_row, c, c_at, c_row):
     """C = start + A B: A is rows × inner, its rows `a_row` apart; B lies in panels, (panels, inner, width).
 
@@ -160,7 +145,7 @@ def product(a, a_at, a_row, rows, inner, b, b_at, panels, width, start, start_at
             row += many
 
 
-@njit(**COMPILE)
+@compiled
 def outer_product(a, columns, inner, b, c, c_at, c_row):
     """C += AᵀB for one panel b of B, (inner, width); A lies as `pack_columns` leaves it; C is columns × width."""
     column = 0
@@ -178,7 +163,7 @@ def outer_product(a, columns, inner, b, c, c_at, c_row):
         column += many
 
 
-@njit(**COMPILE)
+@compiled
 def pack_columns(source, at, step, steps, row, rows, columns, packed):
     """Lay rows `at + t·step + i·row` out for `outer_product`: as many columns together as a tile takes."""
     column, inner = 0, steps * rows
@@ -196,7 +181,7 @@ def pack_columns(source, at, step, steps, row, rows, columns, packed):
         column += many
 
 
-@njit(**COMPILE)
+@compiled
 def pack_panel(source, at, step, steps, row, rows, width, packed):
     """Lay `width` columns of rows `at + t·step + i·row` out one behind the other."""
     to = 0
@@ -208,7 +193,7 @@ def pack_panel(source, at, step, steps, row, rows, width, packed):
             to += width
 
 
-@njit(**COMPILE)
+@compiled
 def _tile_rows(left):
     if left >= 8 and MOST_ROWS == 8:
         return 8
