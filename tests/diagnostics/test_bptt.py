@@ -1,5 +1,9 @@
 """The textbook's terms add up to autograd's gradients, and to those of the project's own Elman cell."""
 
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -81,3 +85,13 @@ def test_a_picture_that_cannot_be_written_is_refused(capsys: pytest.CaptureFixtu
         bptt.main(["--picture", "/nowhere/x.png"])
     assert exit_.value.code == 2
     assert "cannot be written" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGPIPE"), reason="this system has no such signal")
+def test_it_ends_without_a_word_when_its_reader_has_gone() -> None:
+    reads, writes = os.pipe()
+    os.close(reads)
+    command = [sys.executable, "-m", "cells.diagnostics.bptt"]
+    answer = subprocess.run(command, stdout=writes, stderr=subprocess.PIPE, check=False)
+    os.close(writes)
+    assert (answer.returncode, answer.stderr) == (-signal.SIGPIPE, b"")

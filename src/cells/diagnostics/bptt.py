@@ -16,6 +16,7 @@ Source: Werbos, "Backpropagation through time: what it does and how to do it", P
 """
 
 import argparse
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -164,4 +165,6 @@ def _positive(text: str) -> int:
 
 
 if __name__ == "__main__":
+    if hasattr(signal, "SIGPIPE"):  # `| head` ends it without a word
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     main()
