@@ -2,6 +2,7 @@
 
 import atexit
 import contextlib
+import logging
 import re
 import shutil
 import sys
@@ -53,7 +54,7 @@ class Gate(Callback):
     """Refuses before anything is trained or written, and names the folders."""
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
-        with _firmly(), _shown_as_busy():
+        with _firmly(), _shown_as_busy(), _what_runs_say_again_unsaid():
             plain = _checked(config)
             if plain["resume"]:
                 _refuse_started_elsewhere(
@@ -67,7 +68,7 @@ class Gate(Callback):
                 config.hydra.run.dir = str(folder)
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        with _firmly(), _shown_as_busy():
+        with _firmly(), _shown_as_busy(), _what_runs_say_again_unsaid():
             if config.isolation != "none":
                 start_server()
             _name_jobs_by_what_is_swept(config)
@@ -140,6 +141,16 @@ def _shown_as_busy() -> contextlib.AbstractContextManager[Any]:
     """Importing PyTorch and reading the data take seconds, in which a terminal is not to stay empty."""
     console = Console(stderr=True)
     return console.status("loading and checking …") if console.is_terminal else contextlib.nullcontext()
+
+
+@contextlib.contextmanager
+def _what_runs_say_again_unsaid() -> Iterator[None]:
+    """What building warns of is told when a run builds, in its own log: this is before Hydra sets logging up."""
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 @contextlib.contextmanager
