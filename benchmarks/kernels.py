@@ -102,7 +102,7 @@ def turn(workshop: Workshop, times: int) -> float:
 
 def main() -> None:
     asked = parser("benchmarks.kernels", __doc__).parse_args()
-    rounds = 5 if asked.quick else 15
+    rounds = 5 if asked.quick else 9
     shapes = SHAPES[:3] if asked.quick else SHAPES
     stock, mine = Workshop(ours=False), Workshop(ours=True)
     rates = []
@@ -117,7 +117,7 @@ def main() -> None:
             batch, steps, features, hidden = shape
             stock.make(theirs, cell, *shape)
             floor = 3 * 2 * batch * steps * (features + hidden) * gates * hidden / rate
-            times = max(1, round((0.05 if asked.quick else 0.2) / stock.seconds()))
+            times = max(1, round((0.05 if asked.quick else 0.1) / stock.seconds()))
             for engine, replicas in engines_for(cell, shape, asked.quick):
                 mine.make(ours, cell, engine, replicas, *shape)
                 peer, us = interleaved([partial(turn, stock, times), partial(turn, mine, times)], rounds)

@@ -24,7 +24,7 @@ from cells.recurrent.gru import GRUCell
 from cells.recurrent.lstm import LSTMCell
 
 Array = NDArray[Any]
-WORTH_WAKING = 4_000_000
+WORTH_WAKING = 10_000_000
 """Multiplications in a pass from which on waking another thread takes less time than it saves."""
 
 
