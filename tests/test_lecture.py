@@ -104,10 +104,10 @@ def test_a_linear_output_comes_with_squared_error_and_classes_with_cross_entropy
 
 def test_counting_ends_where_the_page_says(tmp_path: Path) -> None:
     record = run(tmp_path / "run", "experiment=counting", "diagnostics=none")
-    (quoted,) = re.findall(r"test MSE ([\d.]+);", PAGE)
+    (quoted,) = re.findall(r"the error is ([\d.]+) \(`mse original`\)", PAGE)
     assert record["replicas"][0]["test"]["mse_original"] == pytest.approx(float(quoted), rel=0.02)
     assert record["data"]["baselines"]["straight line"]["mse_original"] == pytest.approx(0, abs=1e-6)
-    (pair,) = re.findall(r"after 41 … 45 it expects (\d+\.\d) and (\d+\.\d)", PAGE)
+    (pair,) = re.findall(r"After 41 … 45 it expects (\d+\.\d) and (\d+\.\d)", PAGE)
     predictions = np.load(tmp_path / "run" / "predictions.npz")["predictions"]
     assert predictions[0, 0] == pytest.approx([float(number) for number in pair], abs=0.15)
     assert record["model"]["hidden_size"] == 32
