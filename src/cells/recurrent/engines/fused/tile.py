@@ -1,4 +1,4 @@
-"""Matrix products that stay in registers: the one piece written in LLVM's own language, through Numba.
+"""Matrix products that stay in registers: the one file written in LLVM's own language, through Numba.
 
 A tile is ROWS × (2 vectors) of a product C += A B. Its sums live in vector registers while the loop runs over the
 inner dimension, which Numba's own code for arrays does not achieve.
