@@ -42,10 +42,9 @@ def ours(cell: str, engine: str, replicas: int, batch: int, steps: int, features
     """A pass through a layer of this project, with as many threads as the program leaves PyTorch."""
     import torch
 
-    from cells.recurrent.layer import (
-        RecurrentNetwork,
-    )  # the fused engine takes as many threads as PyTorch has now
+    from cells.recurrent.layer import RecurrentNetwork
 
+    # Only now: the fused engine takes as many threads as PyTorch has when it is imported.
     torch.set_num_threads(
         1 if engine == "fused" or _small(replicas * batch * hidden) else os.cpu_count() or 1
     )

@@ -153,7 +153,8 @@ def test_every_search_chooses(run: Execute, search: str) -> None:
 
 @pytest.mark.parametrize("callbacks", group_options("callbacks"))
 def test_every_callback_runs(run: Execute, callbacks: str) -> None:
-    run(*ADDING, f"callbacks={callbacks}", *FEW_STEPS)
+    record, _ = run(*ADDING, f"callbacks={callbacks}", *FEW_STEPS)
+    assert record["status"] == "completed"
 
 
 @pytest.mark.parametrize("logger", group_options("logger"))
