@@ -192,7 +192,9 @@ def test_a_small_file_that_unpacks_to_more_than_the_limit_is_refused(tmp_path: P
 
 
 @pytest.mark.parametrize(
-    "damaged", [gzip.compress(b"y\n1\n")[:-9], b"\x1f\x8b" + b"\x08" * 40, b"\x1f\x8b\x08\0" * 9]
+    "damaged",
+    [gzip.compress(b"y\n1\n", mtime=0)[:-9], b"\x1f\x8b" + b"\x08" * 40, b"\x1f\x8b\x08\0" * 9],
+    ids=["cut short", "unknown flags", "not deflate"],
 )
 def test_a_damaged_gzip_file_is_told(tmp_path: Path, damaged: bytes) -> None:
     file = tmp_path / "own.csv.gz"
