@@ -9,6 +9,7 @@ from torch.func import functional_call
 
 from cells.errors import UserError
 from cells.recurrent.cell import Cell, State
+from cells.recurrent.engines import choose
 from cells.recurrent.trial import (
     BATCH,
     INPUT_SIZE,
@@ -264,7 +265,7 @@ def _engines_agree(trial: Trial) -> str:
     fastest = []
     for replicas in (1, REPLICAS):
         engines, seeds, inputs = trial.engines(replicas), range(replicas), series(replicas)
-        fastest.append(engines[0])
+        fastest.append(choose("auto", trial.cell(replicas), inputs))
         expected = measure(trial.network(seeds), inputs)
         for engine in engines:
             numbers = measure(trial.network(seeds, engine), inputs)

@@ -44,7 +44,7 @@ class Trial:
         return network.double()
 
     def engines(self, replicas: int = REPLICAS) -> list[str]:
-        """The engines that run it at once, without long compiling, fastest first."""
+        """The engines that run it at once, without long compiling."""
         cell, inputs = self.cell(replicas), series(replicas)
         return [
             name
