@@ -22,8 +22,8 @@ def main() -> None:
     points = [
         (replicas, hidden, batch)
         for replicas in (REPLICAS[:1] if asked.quick else REPLICAS)
-        for hidden in HIDDEN
-        for batch in (BATCHES[1:3] if asked.quick else BATCHES)
+        for hidden in (HIDDEN[2:] if asked.quick else HIDDEN)
+        for batch in (BATCHES[1:2] if asked.quick else BATCHES)
         if replicas * batch * hidden <= LARGEST_STATE
     ]
     rows: list[dict[str, Any]] = []
