@@ -1,14 +1,19 @@
-"""Facts about where a run took place, for its record."""
+"""The system underneath: facts about it for a run's record, and what has to be asked of it."""
 
 import ctypes
 import os
 import platform
-import resource
+import signal
 import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
 
 PACKAGES = ("recurrent-cells", "torch", "pytorch-lightning", "hydra-core", "numpy")
 
@@ -23,6 +28,12 @@ def keep_freed_memory() -> None:
         if mallopt is not None:
             mallopt(-4, 0)
             mallopt(-1, 2**31 - 1)
+
+
+def end_with_reader() -> None:
+    """Let a program that only prints end without a word when what reads it ends, as `| head` does."""
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 
 
 def describe_environment(device: str) -> dict[str, Any]:
@@ -45,7 +56,9 @@ def describe_environment(device: str) -> dict[str, Any]:
 
 
 def peak_memory_bytes() -> int:
-    """Largest resident memory of this process so far."""
+    """Largest resident memory of this process so far; 0 where the system does not say."""
+    if resource is None:
+        return 0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 

@@ -1,10 +1,12 @@
 """Where a run leaves its files: a readable name that never collides, and the way back to an unfinished run."""
 
+import contextlib
 import hashlib
+import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +64,43 @@ def make_folder(folder: Path) -> None:
         raise UserError(
             f"output folder {folder}: cannot be written to ({error.strerror}); choose another with output_dir=FOLDER."
         ) from error
+
+
+@contextlib.contextmanager
+def at_work_in(folder: Path) -> Iterator[None]:
+    """Within it, no other process of this machine can be at work in a folder; however this one ends, others then can.
+
+    Where the file system or the system cannot tell, nothing is refused.
+
+    Raises:
+        UserError: another process is at work there.
+    """
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:  # there is none yet, or this is Windows
+        yield
+        return
+    try:
+        if not _locked(handle):
+            raise UserError(
+                f"{folder}: another process is at work on this run; wait for its end, or stop it first."
+            )
+        yield
+    finally:
+        os.close(handle)
+
+
+def _locked(handle: int) -> bool:
+    """Lock what is open; False if another process has done so."""
+    try:
+        import fcntl
+
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except (ImportError, OSError):  # Windows, or a file system without locks
+        pass
+    return True
 
 
 def earlier_records(root: Path) -> dict[Path, dict[str, Any] | None]:

@@ -15,7 +15,7 @@ import yaml
 from cells.build import Parts, build, device_count, process_count
 from cells.environment import describe_environment, keep_freed_memory, peak_memory_bytes
 from cells.errors import UserError
-from cells.folders import is_finished, is_same_run
+from cells.folders import at_work_in, is_finished, is_same_run
 from cells.record import SCHEMA_VERSION, config_hash, read_record, write_record
 from cells.search.choice import TrialEnded, tune
 from cells.search.plan import Trial, with_values
@@ -47,9 +47,19 @@ def execute(
 
     Returns:
         The record that now stands in the folder.
+
+    Raises:
+        UserError: another process is at work in the folder.
     """
     quiet_lightning()
     keep_freed_memory()
+    with at_work_in(folder):
+        return _execute(config, folder, overrides, trial)
+
+
+def _execute(
+    config: Mapping[str, Any], folder: Path, overrides: list[str], trial: str | None
+) -> dict[str, Any]:
     earlier = read_record(folder) or {}
     if earlier and is_finished(earlier) and is_same_run(earlier, config):
         log.info("%s has come to its end already", folder)

@@ -1,6 +1,8 @@
 """`--help` answers at once, and with everything that `conf/` offers."""
 
+import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +40,19 @@ def test_questions_are_answered_without_importing_torch_or_hydra(flag: str) -> N
     done = subprocess.run([sys.executable, "-c", program, flag], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGPIPE"), reason="this system has no such signal")
+@pytest.mark.parametrize(
+    "arguments", [["-m", "cells.cli.help"], ["train.py", "--help"], ["train.py", "--cfg=job"]], ids=" ".join
+)
+def test_what_only_prints_ends_without_a_word_when_its_reader_has_gone(arguments: list[str]) -> None:
+    reads, writes = os.pipe()
+    os.close(reads)
+    command = [sys.executable, *arguments]
+    answer = subprocess.run(command, stdout=writes, stderr=subprocess.PIPE, check=False, cwd=CONF.parent)
+    os.close(writes)
+    assert (answer.returncode, answer.stderr) == (-signal.SIGPIPE, b"")
 
 
 @pytest.mark.parametrize(("group", "option"), OPTIONS)

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from cells.cli import EXIT_REFUSED
+from cells.folders import at_work_in
 from cells.record import RECORD_NAME
 from cells.training.checkpoints import LAST
 
@@ -56,6 +57,19 @@ def test_a_run_whose_checkpoint_is_of_no_use_is_not_resumed_and_stays_as_it_is(
     assert sentence.endswith("start anew without resume=true.")
     assert "Traceback" not in answer.err
     assert (folder / RECORD_NAME).read_bytes() == before
+
+
+def test_a_run_that_another_process_is_at_work_on_is_not_resumed(program: Program, tmp_path: Path) -> None:
+    folder = trained(program, tmp_path, "model=gru")
+    before = (folder / RECORD_NAME).read_bytes()
+    with at_work_in(folder):  # a lock of another opening, as another process would have
+        answer = program(*SMALL, "model=gru", "resume=true")
+    assert answer.code == EXIT_REFUSED
+    assert answer.err.strip().splitlines()[-1] == (
+        f"{folder.relative_to(tmp_path)}: another process is at work on this run; wait for its end, or stop it first."
+    )
+    assert (folder / RECORD_NAME).read_bytes() == before
+    assert program(*SMALL, "model=gru", "resume=true").code == 0
 
 
 @pytest.mark.parametrize(

@@ -28,10 +28,17 @@ def test_a_condition_keeps_the_runs_that_meet_it(make_run, tmp_path) -> None:
 
 def test_a_misspelt_key_or_a_value_that_no_run_has_is_told_in_a_sentence(make_run, tmp_path) -> None:
     make_run("gru", [0.1])
+    make_run("elman", [0.1], data="recall")
     with pytest.raises(UserError, match=r"model.hiden_size: no run has .* did you mean 'model.hidden_size'"):
         models(tmp_path, model__hiden_size="8")
-    with pytest.raises(UserError, match="--where model=lstm: none of the 1 finished runs is"):
-        models(tmp_path, model="lstm")
+    with pytest.raises(
+        UserError, match="--where data=recal: none of the 2 finished runs is; did you mean 'recall'"
+    ):
+        models(tmp_path, model="gru", data="recal")
+    with pytest.raises(
+        UserError, match=r"--where model=gru data=recall: none of the 2 .* leave a condition out"
+    ):
+        models(tmp_path, model="gru", data="recall")
 
 
 def test_a_folder_that_is_missing_or_holds_no_record_is_refused(tmp_path) -> None:

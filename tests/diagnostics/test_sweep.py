@@ -92,8 +92,8 @@ def test_a_sweep_over_the_radius_is_summed_up_by_radius(
     assert rows == [
         ["gradient_clip_norm=1.0", "0.5", "0.50", "0.99", "0.25", "1"],
         ["gradient_clip_norm=1.0", "1.5", "1.50", "0.99", "0.25", "1"],
-        ["gradient_clip_norm=None", "0.5", "0.50", "0.99", "0.25", "1"],
-        ["gradient_clip_norm=None", "1.5", "1.50", "0.99", "0.25", "1"],
+        ["gradient_clip_norm=null", "0.5", "0.50", "0.99", "0.25", "1"],
+        ["gradient_clip_norm=null", "1.5", "1.50", "0.99", "0.25", "1"],
     ]
     assert picture.read_bytes().startswith(b"\x89PNG")
 

@@ -4,13 +4,15 @@ Importing this package costs milliseconds: Hydra is imported when something is t
 is to be trained.
 """
 
-import contextlib
 import os
 import sys
 
 EXIT_FAILED = 1
 EXIT_REFUSED = 2
 EXIT_INTERRUPTED = 130
+
+ONLY_PRINT = ("--help", "-h", "--version", "--cfg", "-c", "--info", "-i", "--hydra-help")
+"""Arguments with which nothing is trained."""
 
 
 def main() -> int:
@@ -20,11 +22,14 @@ def main() -> int:
     Ctrl-C or SIGTERM.
     """
     arguments = sys.argv[1:]
+    if any(argument.partition("=")[0] in ONLY_PRINT for argument in arguments):
+        from cells.environment import end_with_reader
+
+        end_with_reader()
     if "--help" in arguments or "-h" in arguments:
         from cells.cli.help import help_text
 
-        with contextlib.suppress(BrokenPipeError):  # | head
-            print(help_text(arguments), flush=True)
+        print(help_text(arguments))
         return 0
     if "--version" in arguments:
         from importlib.metadata import version

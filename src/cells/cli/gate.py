@@ -27,6 +27,7 @@ from cells.cli.complaints import one_sentence
 from cells.cli.isolation import start_server
 from cells.errors import UserError, did_you_mean
 from cells.folders import (
+    at_work_in,
     claim,
     is_finished,
     is_same_run,
@@ -255,12 +256,13 @@ def _refuse_overruled(plain: dict[str, Any], said: Sequence[str]) -> None:
 
 
 def _check_last(folder: Path, plain: dict[str, Any]) -> None:
-    """Refuse to resume a run from a checkpoint that it cannot go on from."""
+    """Refuse to resume a run that is going on, or from a checkpoint that it cannot go on from."""
     from cells.build import build
     from cells.search.plan import with_values
     from cells.training.checkpoints import LAST
 
-    record = read_record(folder)
+    with at_work_in(folder):
+        record = read_record(folder)
     if plain["resume"] and (folder / LAST).exists() and not is_finished(record):
         found = (record or {}).get("search", {})
         build(with_values(plain, found.get("chosen", {})), folder / LAST)

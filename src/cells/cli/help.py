@@ -13,6 +13,7 @@ from cells.cli.yaml_comments import (
     shared_file,
     top_level_keys,
 )
+from cells.environment import end_with_reader
 
 USAGE = """\
 Which recurrent cell should I use on my sequence problem, how sure am I, and why?
@@ -129,4 +130,5 @@ def _cell(text: str) -> str:
 
 
 if __name__ == "__main__":
+    end_with_reader()
     print(reference(), end="")

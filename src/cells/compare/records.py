@@ -97,10 +97,7 @@ def read_runs(
     _refuse_unknown([*known_keys, *where], runs)
     chosen = [run for run in runs if all(_matches(run, key, values) for key, values in where.items())]
     if runs and not chosen:
-        conditions = " ".join(f"{key}={','.join(values)}" for key, values in where.items())
-        raise UserError(
-            f"--where {conditions}: none of the {len(runs)} finished runs is; leave a condition out."
-        )
+        raise UserError(_why_none(runs, where))
     return chosen, unfinished
 
 
@@ -165,6 +162,17 @@ def _refuse_unknown(keys: Iterable[str], runs: Sequence[Run]) -> None:
     for key in keys:
         if key not in known and runs:
             raise UserError(f"{key}: no run has such a setting; {did_you_mean(key, known)}")
+
+
+def _why_none(runs: Sequence[Run], where: Mapping[str, Sequence[str]]) -> str:
+    """Why no run meets all conditions, and what to do."""
+    for key, values in where.items():
+        if not any(_matches(run, key, values) for run in runs):
+            there = [spelled(value_of(run, key)) for run in runs]
+            advice = did_you_mean(values[0], there)
+            return f"--where {key}={','.join(values)}: none of the {len(runs)} finished runs is; {advice}"
+    conditions = " ".join(f"{key}={','.join(values)}" for key, values in where.items())
+    return f"--where {conditions}: none of the {len(runs)} finished runs is all of it; leave a condition out."
 
 
 def _matches(run: Run, key: str, values: Sequence[str]) -> bool:

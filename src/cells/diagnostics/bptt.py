@@ -16,7 +16,6 @@ Source: Werbos, "Backpropagation through time: what it does and how to do it", P
 """
 
 import argparse
-import signal
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from torch import Tensor
 
 from cells.data.tasks.counting import Counting
 from cells.diagnostics.pictures import COLOURS
+from cells.environment import end_with_reader
 
 
 @dataclass(frozen=True)
@@ -165,6 +165,5 @@ def _positive(text: str) -> int:
 
 
 if __name__ == "__main__":
-    if hasattr(signal, "SIGPIPE"):  # `| head` ends it without a word
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    end_with_reader()
     main()

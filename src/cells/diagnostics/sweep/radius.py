@@ -10,6 +10,7 @@ from rich.table import Table
 
 from cells.diagnostics.pictures import COLOURS
 from cells.diagnostics.sweep.look import Look, draw_gradient, rate
+from cells.record import spelled
 
 RADIUS = "model.spectral_radius"
 
@@ -68,7 +69,7 @@ def _variants(looks: Sequence[Look]) -> dict[str, list[Look]]:
     told = [key for key in keys if len({str(look.setting(key)) for look in looks}) > 1]
     groups = defaultdict(list)
     for look in sorted(looks, key=lambda look: look.setting(RADIUS)):
-        parts = [f"{key.rpartition('.')[2]}={look.setting(key)}" for key in told]
+        parts = [f"{key.rpartition('.')[2]}={spelled(look.setting(key))}" for key in told]
         groups[", ".join(parts) or look.model].append(look)
     return dict(sorted(groups.items()))
 
