@@ -44,7 +44,7 @@ def peer(module: str, cell: str, steps: int) -> float:
 
 def main() -> None:
     asked = parser("benchmarks.training", __doc__).parse_args()
-    steps, rounds = (400, 1) if asked.quick else (2000, 3)
+    steps, rounds = (400, 1) if asked.quick else (1500, 7)
     rows: list[dict[str, Any]] = []
     for cell in ("lstm",) if asked.quick else ("elman", "lstm", "gru"):
         raw, lightning, ours = interleaved(
