@@ -3,6 +3,7 @@
 import logging
 import multiprocessing
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -48,6 +49,7 @@ def program(
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")  # set by the program; to be gone after the test
     handlers, level = logging.root.handlers[:], logging.root.level
+    pipe = signal.getsignal(signal.SIGPIPE) if hasattr(signal, "SIGPIPE") else None
 
     def called(*arguments: str) -> Answer:
         monkeypatch.setattr(sys, "argv", ["train.py", *arguments])
@@ -64,6 +66,8 @@ def program(
         return Answer(code, printed.out, printed.err)
 
     yield called
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, pipe)
     for handler in set(logging.root.handlers) - set(handlers):
         handler.close()  # the log file of the last run
     logging.root.handlers, logging.root.level = handlers, level
@@ -79,14 +83,15 @@ Start = Callable[..., BaseProcess]
 def start(tmp_path: Path) -> Iterator[Start]:
     """`start("model=gru", …)` starts the program in a process of its own and goes on.
 
-    It is forked from a server that has imported everything, which takes seconds, once.
+    It is forked from a server that has imported everything, which takes seconds, once. It has this process's
+    environment, not what that was when the server was started.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["cells.run", "cells.cli.hydra_entry"])
     processes = []
 
     def started(*arguments: str) -> BaseProcess:
-        process = context.Process(target=_call_program, args=(tmp_path, arguments))
+        process = context.Process(target=_call_program, args=(tmp_path, arguments, dict(os.environ)))
         process.start()
         processes.append(process)
         return process
@@ -97,8 +102,10 @@ def start(tmp_path: Path) -> Iterator[Start]:
         process.join()
 
 
-def _call_program(folder: Path, arguments: tuple[str, ...]) -> None:
+def _call_program(folder: Path, arguments: tuple[str, ...], environment: dict[str, str]) -> None:
     os.setsid()  # as a terminal does: the process leads a group, to which Ctrl-C goes
+    os.environ.clear()
+    os.environ.update(environment)
     os.chdir(folder)
     sys.argv = ["train.py", *arguments]
     printed = os.open(folder / f"printed-{os.getpid()}.txt", os.O_CREAT | os.O_WRONLY)
