@@ -7,7 +7,7 @@ replica. As many replicas of `torch.nn` run one after the other. Every point has
 from typing import Any
 
 from benchmarks.kernels import ours, theirs
-from benchmarks.measuring import Workshop, interleaved, parser, report
+from benchmarks.measuring import in_fresh_processes, parser, report
 
 STEPS = (50, 100, 200, 400, 800, 1600, 3200)
 HIDDEN = (16, 32, 64, 128, 256, 512)
@@ -35,13 +35,18 @@ def main() -> None:
     ]
     rows: list[dict[str, Any]] = []
     for name, value, (replicas, steps, hidden) in points:
-        stock, mine = Workshop(ours=False), Workshop(ours=True)
-        stock.make(theirs_repeated, 1, 1, 1)
-        mine.make(ours, "gru", "fused", 1, 1, 1, 1, 1)
-        empty = stock.memory(), mine.memory()
-        stock.make(theirs_repeated, replicas, steps, hidden)
-        mine.make(ours, "gru", "fused", replicas, 32, steps, 1, hidden)
-        peer, us = interleaved([stock.seconds, mine.seconds], 2 if asked.quick else 5)
+        (peer, peer_bytes), (us, our_bytes) = in_fresh_processes(
+            [
+                (False, theirs_repeated, (replicas, steps, hidden), (1, 1, 1)),
+                (
+                    True,
+                    ours,
+                    ("gru", "fused", replicas, 32, steps, 1, hidden),
+                    ("gru", "fused", 1, 1, 1, 1, 1),
+                ),
+            ],
+            rounds=2 if asked.quick else 5,
+        )
         rows.append(
             {
                 "growing": name,
@@ -49,12 +54,10 @@ def main() -> None:
                 "torch.nn ms": peer * 1e3,
                 "fused ms": us * 1e3,
                 "times faster": peer / us,
-                "torch.nn MB": (stock.memory() - empty[0]) / 1e6,
-                "fused MB": (mine.memory() - empty[1]) / 1e6,
+                "torch.nn MB": peer_bytes / 1e6,
+                "fused MB": our_bytes / 1e6,
             }
         )
-        stock.close()
-        mine.close()
     report("A GRU growing", rows, asked)
 
 

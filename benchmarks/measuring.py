@@ -86,6 +86,28 @@ def _work(connection: Connection, ours: bool) -> None:
             connection.send(error)
 
 
+def in_fresh_processes(
+    makers: Sequence[tuple[bool, Maker, tuple[Any, ...], tuple[Any, ...]]], rounds: int
+) -> list[tuple[float, int]]:
+    """Seconds of each piece of work, interleaved, and the bytes it takes beyond those of a tiny one.
+
+    Args:
+        makers: (as for `Workshop`, what makes the work, its arguments, its arguments for a tiny one).
+        rounds: how often each runs.
+    """
+    workshops = [Workshop(ours) for ours, *_ in makers]
+    for workshop, (_, maker, _, tiny) in zip(workshops, makers, strict=True):
+        workshop.make(maker, *tiny)
+    empty = [workshop.memory() for workshop in workshops]
+    for workshop, (_, maker, arguments, _) in zip(workshops, makers, strict=True):
+        workshop.make(maker, *arguments)
+    seconds = interleaved([workshop.seconds for workshop in workshops], rounds)
+    bytes_taken = [workshop.memory() - before for workshop, before in zip(workshops, empty, strict=True)]
+    for workshop in workshops:
+        workshop.close()
+    return list(zip(seconds, bytes_taken, strict=True))
+
+
 def interleaved(works: Sequence[Callable[[], float]], rounds: int) -> list[float]:
     """Medians of what each returns, called in turns."""
     measured: list[list[float]] = [[] for _ in works]

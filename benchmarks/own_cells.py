@@ -7,7 +7,7 @@ memory.
 from typing import Any
 
 from benchmarks.kernels import ours
-from benchmarks.measuring import Workshop, interleaved, parser, report
+from benchmarks.measuring import in_fresh_processes, parser, report
 
 STEPS, FEATURES = 60, 8
 HIDDEN = (64, 128, 256, 512)
@@ -28,14 +28,14 @@ def main() -> None:
     ]
     rows: list[dict[str, Any]] = []
     for replicas, hidden, batch in points:
-        loop, deferred = Workshop(ours=True), Workshop(ours=True)
-        shape = (batch, STEPS, FEATURES, hidden)
-        for workshop, engine in ((loop, "reference"), (deferred, "deferred")):
-            workshop.make(ours, "own gru", engine, 1, 1, 1, 1, 1)
-        empty = loop.memory(), deferred.memory()
-        for workshop, engine in ((loop, "reference"), (deferred, "deferred")):
-            workshop.make(ours, "own gru", engine, replicas, *shape)
-        peer, us = interleaved([loop.seconds, deferred.seconds], 5 if asked.quick else 11)
+        shape = (replicas, batch, STEPS, FEATURES, hidden)
+        (peer, peer_bytes), (us, our_bytes) = in_fresh_processes(
+            [
+                (True, ours, ("own gru", engine, *shape), ("own gru", engine, 1, 1, 1, 1, 1))
+                for engine in ("reference", "deferred")
+            ],
+            rounds=5 if asked.quick else 11,
+        )
         rows.append(
             {
                 "replicas": replicas,
@@ -44,12 +44,10 @@ def main() -> None:
                 "loop ms": peer * 1e3,
                 "deferred ms": us * 1e3,
                 "deferred against the loop": us / peer,
-                "loop MB": (loop.memory() - empty[0]) / 1e6,
-                "deferred MB": (deferred.memory() - empty[1]) / 1e6,
+                "loop MB": peer_bytes / 1e6,
+                "deferred MB": our_bytes / 1e6,
             }
         )
-        loop.close()
-        deferred.close()
     report("A cell of one's own", rows, asked)
 
 

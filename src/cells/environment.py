@@ -1,9 +1,8 @@
-"""The system underneath: facts about it for a run's record, and what has to be asked of it."""
+"""Facts about where a run took place, for its record."""
 
 import ctypes
 import os
 import platform
-import signal
 import subprocess
 import sys
 from importlib import metadata
@@ -28,12 +27,6 @@ def keep_freed_memory() -> None:
         if mallopt is not None:
             mallopt(-4, 0)
             mallopt(-1, 2**31 - 1)
-
-
-def end_with_reader() -> None:
-    """Let a program that only prints end without a word when what reads it ends, as `| head` does."""
-    if hasattr(signal, "SIGPIPE"):
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 
 
 def describe_environment(device: str) -> dict[str, Any]:

@@ -12,12 +12,11 @@ from .torch_twin import (
     CASES,
     DTYPES,
     Case,
+    errors_beside_torch_nn,
     network_numbers,
     network_of,
-    relative_errors,
     seeded,
     series_and_states,
-    twin_numbers,
 )
 
 
@@ -25,10 +24,7 @@ from .torch_twin import (
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_it_agrees_with_torch_nn_in_outputs_states_and_all_gradients(case, dtype, tolerance, monkeypatch):
     monkeypatch.setattr(deferred, "STEPS", 4)
-    network = network_of(case, replicas=2, engine="deferred", dtype=dtype)
-    arguments = series_and_states(case, network, dtype)
-    errors = relative_errors(network_numbers(network, *arguments), twin_numbers(network, *arguments))
-    assert network.engine_name == "deferred"
+    errors = errors_beside_torch_nn(case, 2, "deferred", dtype)
     assert max(errors.values()) <= tolerance, errors
 
 

@@ -17,12 +17,12 @@ from .torch_twin import (
     DTYPES,
     MAKERS,
     Case,
+    errors_beside_torch_nn,
     network_numbers,
     network_of,
     relative_errors,
     seeded,
     series_and_states,
-    twin_numbers,
 )
 
 AWKWARD = [
@@ -35,10 +35,7 @@ AWKWARD = [
 @pytest.mark.parametrize(("dtype", "tolerance"), DTYPES)
 @pytest.mark.parametrize("case", [*CASES, *AWKWARD], ids=str)
 def test_kernels_agree_with_torch_nn_in_outputs_states_and_all_gradients(case, dtype, tolerance):
-    network = network_of(case, replicas=2, engine="fused", dtype=dtype)
-    arguments = series_and_states(case, network, dtype)
-    errors = relative_errors(network_numbers(network, *arguments), twin_numbers(network, *arguments))
-    assert network.engine_name == "fused"
+    errors = errors_beside_torch_nn(case, 2, "fused", dtype)
     assert max(errors.values()) <= tolerance, errors
 
 

@@ -7,20 +7,14 @@ from cells.recurrent.engines import reference
 from .torch_twin import (
     CASES,
     DTYPES,
-    network_numbers,
-    network_of,
-    relative_errors,
-    series_and_states,
-    twin_numbers,
+    errors_beside_torch_nn,
 )
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), DTYPES)
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_the_loop_agrees_with_torch_nn_in_outputs_states_and_all_gradients(case, dtype, tolerance):
-    network = network_of(case, replicas=2, engine="reference", dtype=dtype)
-    arguments = series_and_states(case, network, dtype)
-    errors = relative_errors(network_numbers(network, *arguments), twin_numbers(network, *arguments))
+    errors = errors_beside_torch_nn(case, 2, "reference", dtype)
     assert max(errors.values()) <= tolerance, errors
 
 

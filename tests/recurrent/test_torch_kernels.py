@@ -10,21 +10,15 @@ from cells.recurrent.lstm import LSTMCell
 from .torch_twin import (
     CASES,
     DTYPES,
-    network_numbers,
-    network_of,
-    relative_errors,
+    errors_beside_torch_nn,
     seeded,
-    series_and_states,
-    twin_numbers,
 )
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), DTYPES)
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_kernels_agree_with_torch_nn_in_outputs_states_and_all_gradients(case, dtype, tolerance):
-    network = network_of(case, replicas=1, engine="torch", dtype=dtype)
-    arguments = series_and_states(case, network, dtype)
-    errors = relative_errors(network_numbers(network, *arguments), twin_numbers(network, *arguments))
+    errors = errors_beside_torch_nn(case, 1, "torch", dtype)
     assert max(errors.values()) <= tolerance, errors
 
 

@@ -21,6 +21,7 @@ from cells.recurrent.lstm import LSTMCell
 from .torch_twin import (
     MAKERS,
     Case,
+    errors_beside_torch_nn,
     network_numbers,
     network_of,
     relative_errors,
@@ -52,10 +53,7 @@ def network_with(make_cell, replicas=2, engine="triton"):
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_kernels_agree_with_torch_nn_in_outputs_states_and_all_gradients(case):
-    network = network_of(case, replicas=2, engine="triton", dtype=torch.float32)
-    arguments = series_and_states(case, network, torch.float32)
-    errors = relative_errors(network_numbers(network, *arguments), twin_numbers(network, *arguments))
-    assert network.engine_name == "triton"
+    errors = errors_beside_torch_nn(case, 2, "triton", torch.float32)
     assert max(errors.values()) <= 1e-6, errors
 
 

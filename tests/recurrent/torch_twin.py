@@ -155,6 +155,15 @@ def relative_errors(numbers: Numbers, expected: Numbers) -> Numbers:
     }
 
 
+def errors_beside_torch_nn(case: Case, replicas: int, engine: str, dtype: torch.dtype) -> Numbers:
+    """Of outputs, final states and all gradients, where an engine runs a case."""
+    network = network_of(case, replicas, engine, dtype)
+    arguments = series_and_states(case, network, dtype)
+    errors = relative_errors(network_numbers(network, *arguments), twin_numbers(network, *arguments))
+    assert network.engine_name == engine
+    return errors
+
+
 def _twin_of(network: RecurrentNetwork, replica: int) -> nn.RNNBase:
     cell = network.cells["l0"]
     twin = LAYERS[type(cell)](

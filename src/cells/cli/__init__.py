@@ -23,7 +23,7 @@ def main() -> int:
     """
     arguments = sys.argv[1:]
     if any(argument.partition("=")[0] in ONLY_PRINT for argument in arguments):
-        from cells.environment import end_with_reader
+        from cells.pipes import end_with_reader
 
         end_with_reader()
     if "--help" in arguments or "-h" in arguments:

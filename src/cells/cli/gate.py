@@ -261,9 +261,11 @@ def _check_last(folder: Path, plain: dict[str, Any]) -> None:
     from cells.search.plan import with_values
     from cells.training.checkpoints import LAST
 
+    if not plain["resume"]:
+        return
     with at_work_in(folder):
         record = read_record(folder)
-    if plain["resume"] and (folder / LAST).exists() and not is_finished(record):
+    if (folder / LAST).exists() and not is_finished(record):
         found = (record or {}).get("search", {})
         build(with_values(plain, found.get("chosen", {})), folder / LAST)
 

@@ -13,7 +13,7 @@ from cells.cli.yaml_comments import (
     shared_file,
     top_level_keys,
 )
-from cells.environment import end_with_reader
+from cells.pipes import end_with_reader
 
 USAGE = """\
 Which recurrent cell should I use on my sequence problem, how sure am I, and why?

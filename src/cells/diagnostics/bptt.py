@@ -25,7 +25,7 @@ from torch import Tensor
 
 from cells.data.tasks.counting import Counting
 from cells.diagnostics.pictures import COLOURS
-from cells.environment import end_with_reader
+from cells.pipes import end_with_reader
 
 
 @dataclass(frozen=True)

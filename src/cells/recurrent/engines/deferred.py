@@ -45,7 +45,7 @@ def unroll(cell: Cell, inputs: Tensor, state: State, lengths: Tensor | None) -> 
     """As `reference.unroll`; gradients of gradients are not to be had."""
     if not torch.is_grad_enabled():
         return reference.unroll(cell, inputs, state, lengths)
-    names, parameters = tuple(state), list(cell.parameters())
+    names, parameters = tuple(state), [p for p in cell.parameters() if p.requires_grad]
     outputs, *end = _Deferred.apply(cell, names, lengths, cell.project(inputs), *state.values(), *parameters)
     return outputs, dict(zip(names, end, strict=True))
 
@@ -114,7 +114,7 @@ class _Deferred(torch.autograd.Function):
         *tensors: Tensor,
     ) -> tuple[Tensor, ...]:
         parameters = tensors[len(names) :]
-        leaves = [parameter.detach().requires_grad_(parameter.requires_grad) for parameter in parameters]
+        leaves = [parameter.detach().requires_grad_() for parameter in parameters]
         end, pieces = list(tensors[: len(names)]), []
         for steps in projected.split(STEPS, dim=2):
             with torch.enable_grad(), _tapped(cell, parameters, leaves) as products:
@@ -132,12 +132,12 @@ class _Deferred(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, d_outputs: Tensor, *d_end: Tensor) -> tuple[Tensor | None, ...]:
         totals = [torch.zeros_like(leaf) for leaf in ctx.leaves]
-        adjoint, d_projected = list(d_end), list[Tensor]()
+        adjoint, d_projected = list(d_end), list[Tensor | None]()
         for piece, d_piece in zip(reversed(ctx.pieces), reversed(d_outputs.split(STEPS, dim=2)), strict=True):
             given = [piece.projected, *piece.start, *ctx.leaves]
             edges = [product.edge for products in piece.products for product in products]
             found = iter(_gradients([piece.outputs, *piece.end], [d_piece, *adjoint], given, edges))
-            d_projected.append(_or_zeros(next(found), piece.projected))
+            d_projected.append(next(found))
             adjoint = [_or_zeros(next(found), tensor) for tensor in piece.start]
             for total in totals:
                 share = next(found)
@@ -149,7 +149,10 @@ class _Deferred(torch.autograd.Function):
                 if pairs:
                     lefts, d_products = (torch.cat(rows, dim=1) for rows in zip(*pairs, strict=True))
                     total += lefts.transpose(1, 2) @ d_products
-        whole = torch.cat(d_projected[::-1], dim=2) if ctx.needs_input_grad[3] else None
+        if not ctx.needs_input_grad[3]:
+            return None, None, None, None, *adjoint, *totals
+        shares = zip(reversed(d_projected), ctx.pieces, strict=True)
+        whole = torch.cat([_or_zeros(share, piece.projected) for share, piece in shares], dim=2)
         return None, None, None, whole, *adjoint, *totals
 
 
@@ -157,7 +160,7 @@ class _Deferred(torch.autograd.Function):
 def _tapped(
     cell: Cell, parameters: tuple[Tensor, ...], leaves: list[Tensor]
 ) -> Iterator[list[list[_Product]]]:
-    """While open, the cell's parameters are tapped leaves; yields the products of each."""
+    """While open, these parameters of the cell are tapped leaves; yields the products of each."""
     taps = {}
     for parameter, leaf in zip(parameters, leaves, strict=True):
         taps[id(parameter)] = tap = leaf.as_subclass(_Tapped)
@@ -166,7 +169,7 @@ def _tapped(
         (module, name, parameter)
         for module in cell.modules()
         for name, parameter in module._parameters.items()
-        if parameter is not None
+        if parameter is not None and id(parameter) in taps
     ]
     try:
         for module, name, parameter in places:
@@ -182,9 +185,9 @@ def _gradients(
 ) -> list[Tensor | None]:
     """The gradient with respect to each tensor and at each edge; None where nothing depends on it."""
     pairs = [pair for pair in zip(results, adjoints, strict=True) if pair[0].requires_grad]
-    wanted: list[Any] = [tensor for tensor in tensors if tensor.requires_grad]
     if not pairs:
         return [None] * (len(tensors) + len(edges))
+    wanted: list[Any] = [tensor for tensor in tensors if tensor.requires_grad]
     results, adjoints = (list(column) for column in zip(*pairs, strict=True))
     # The graph is retained, for the caller may go back again.
     found = iter(torch.autograd.grad(results, wanted + edges, adjoints, retain_graph=True, allow_unused=True))

@@ -33,12 +33,12 @@ def loop(cell: Cell, projected: Tensor, state: State, lengths: Tensor | None) ->
     outputs = []
     for t, step_input in enumerate(projected.unbind(dim=2)):
         new = cell.step(step_input, state)
-        state = new if lengths is None else hold(state, new, lengths > t)
+        state = new if lengths is None else _hold(state, new, lengths > t)
         outputs.append(state["h"])
     return torch.stack(outputs, dim=2), state
 
 
-def hold(old: State, new: State, valid: Tensor) -> State:
+def _hold(old: State, new: State, valid: Tensor) -> State:
     """The new state where a step is valid, (R, B), and the old one where it is padding."""
     return {name: torch.where(_like(valid, tensor), tensor, old[name]) for name, tensor in new.items()}
 
