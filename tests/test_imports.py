@@ -18,7 +18,7 @@ LEVELS = [
     {"training"},
     {"diagnostics"},
     {"recurrent", "data", "compare", "search"},
-    {"record", "settings", "folders", "targets", "environment"},
+    {"record", "settings", "folders", "targets", "environment", "pipes"},
     {"errors"},
 ]
 """A room may import its own level's neighbours only where NEIGHBOURS says so, and any level below."""
@@ -27,7 +27,9 @@ NEIGHBOURS = {("folders", "record"), ("folders", "settings"), ("settings", "targ
 
 
 def level_of(room: str) -> int:
-    return next(level for level, rooms in enumerate(LEVELS) if room in rooms)
+    levels = [level for level, rooms in enumerate(LEVELS) if room in rooms]
+    assert levels, f"{room} stands on no level of LEVELS: add it to one"
+    return levels[0]
 
 
 def imports() -> list[tuple[Path, str, str]]:
