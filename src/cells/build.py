@@ -52,22 +52,11 @@ class Parts:
     total_steps: int
     callbacks: list[Callback]
     diagnosis: Diagnosis | None
+    make_logger: Callable[..., ReplicaLogger]
 
     @property
     def content(self) -> SequenceData:
         return self.datamodule.content
-
-    def make_logger(self, folder: Path, resume_step: int) -> ReplicaLogger:
-        """The logger of a run in a folder."""
-        logger: ReplicaLogger = instantiate(
-            self.settings.logger,
-            "logger",
-            self.settings.trusted_modules,
-            folder=folder,
-            seeds=self.settings.seeds,
-            resume_step=resume_step,
-        )
-        return logger
 
     @property
     def model_name(self) -> str:
@@ -154,8 +143,24 @@ def build(config: Mapping[str, Any], last: Path | None = None) -> Parts:
     if last is not None:
         check_checkpoint(last, learner, total_steps, datamodule.streams, resuming=True)
     diagnosis = instantiate(settings.diagnostics, "diagnostics", trusted) if settings.diagnostics else None
+    make_logger = instantiate(
+        {**settings.logger, "_partial_": True},
+        "logger",
+        trusted,
+        folder=Path(),
+        seeds=settings.seeds,
+        resume_step=0,
+    )
     return Parts(
-        settings, training, planned, datamodule, learner, total_steps, _callbacks(settings), diagnosis
+        settings,
+        training,
+        planned,
+        datamodule,
+        learner,
+        total_steps,
+        _callbacks(settings),
+        diagnosis,
+        make_logger,
     )
 
 

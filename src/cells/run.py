@@ -157,7 +157,7 @@ class Run:
         resume_step = read_checkpoint(last, resuming=True)["global_step"] if last.is_file() else 0
         self._earlier_cost = (earlier.get("cost") or {}) if resume_step else {}
         self._tracker = tracker_for(parts)
-        self._logger = parts.make_logger(folder, resume_step)
+        self._logger = parts.make_logger(folder=folder, resume_step=resume_step)
         self._callbacks = callbacks_for(parts, self._tracker, folder, trial)
         record |= {"environment": describe_environment(_device_name(parts))} | _describe(parts)
         self._note_replicas([None] * len(parts.settings.seeds))

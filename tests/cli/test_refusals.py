@@ -37,6 +37,10 @@ UNKNOWN = [
         "model=collections.OrderedDict",
         "OrderedDict is neither a cells.recurrent.cell.Cell nor a torch module",
     ),
+    (
+        "logger._target_=cells.training.logger.ReplicaLoger",
+        "has no class 'ReplicaLoger'; did you mean 'ReplicaLogger'",
+    ),
     ("--nonsense", "unrecognized arguments: --nonsense; python train.py --help"),
     ("--cfg=all_of_it", "invalid choice: 'all_of_it'"),
     ("--config-name=nope", "Cannot find primary config 'nope'"),
@@ -52,6 +56,7 @@ TYPES = [
     ("model.hidden_size=true", "model.hidden_size=true: a number is needed"),
     ("optimizer.lr=true", "optimizer.lr=true: a number is needed"),
     ("trainer.deterministic=maybe", "trainer.deterministic=maybe: input should be a valid boolean"),
+    ("logger.tensorboard=maybe", "logger.tensorboard=maybe: input should be a valid boolean"),
     (
         "+published={source:x,chance:0,results:[{where:{modl:lstm},values:[1]}]}",
         "published.results[0].where.modl: lstm on adding has no such setting; did you mean 'model'?",

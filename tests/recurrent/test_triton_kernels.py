@@ -191,11 +191,21 @@ def test_who_asks_is_told_once_that_it_is_experimental(caplog):
     assert line.startswith("engine=triton is experimental, not yet run on a GPU")
 
 
-def test_what_the_kernels_do_not_take_is_refused():
-    with pytest.raises(UserError, match="hidden size of at most 128, and this is 130; use engine=auto"):
-        choose("triton", GRUCell(1, 130, 2))
+def test_a_cell_without_a_kernel_is_refused():
     with pytest.raises(UserError, match="this is OwnGRU"):
         choose("triton", type("OwnGRU", (GRUCell,), {})(1, 2))
+
+
+def test_where_there_are_too_many_units_another_engine_takes_over_and_a_line_says_so(caplog):
+    network = RecurrentNetwork(GRUCell, 1, 130, replicas=2, engine="triton")
+    network.reset_parameters([seeded(seed) for seed in range(2)])
+    with caplog.at_level(logging.INFO):
+        network(torch.ones(2, 1, 2, 1))
+    assert network.engine_name == "fused"
+    assert caplog.messages == [
+        "engine=triton does not run here (its kernels take a hidden size of at most 128, and this is 130); "
+        "engine=fused does."
+    ]
 
 
 def test_where_a_machine_lacks_triton_or_a_gpu_another_engine_takes_over(monkeypatch, caplog):

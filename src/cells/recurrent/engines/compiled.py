@@ -1,7 +1,7 @@
 """Any cell, ten steps at a time through `torch.compile`: for small cells of one's own that train for long.
 
-Compiling takes up to a minute for each cell and shape of batch, and PyTorch keeps the result on disk. Steps that are
-left over run through the readable loop.
+Compiling takes up to a minute for each cell and shape of batch, and PyTorch keeps the result on disk. A sequence of
+fewer steps is compiled as one piece; steps that are left over after the last whole piece run through the readable loop.
 """
 
 import logging
@@ -40,8 +40,9 @@ def unroll(cell: Cell, inputs: Tensor, state: State, lengths: Tensor | None) -> 
     """As `reference.unroll`."""
     lengths_left, outputs = lengths, []
     # Split at once: the gradient of each slice by itself would be a tensor as large as the whole.
-    for piece in cell.project(inputs).split(STEPS, dim=2):
-        run = _compiled() if piece.shape[2] == STEPS else reference.loop
+    pieces = cell.project(inputs).split(STEPS, dim=2)
+    for piece in pieces:
+        run = _compiled() if piece.shape == pieces[0].shape else reference.loop
         output, state = run(cell, piece, state, lengths_left)
         outputs.append(output)
         lengths_left = None if lengths_left is None else lengths_left - STEPS

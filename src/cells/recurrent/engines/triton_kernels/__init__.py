@@ -33,13 +33,14 @@ def lacks() -> str | None:
 
 
 def refuses(cell: Cell, inputs: Tensor | None = None) -> str | None:
-    """All but the three cells (a subclass may compute anything) of a size, on a GPU, and two precisions."""
+    """All but the three cells (a subclass may compute anything), and of inputs all but some sizes, on a GPU, and two
+    precisions. In a sweep over sizes another engine so takes over for the large ones."""
     if type(cell) not in (ElmanCell, LSTMCell, GRUCell):
         return f"there are kernels for ElmanCell, LSTMCell and GRUCell, and this is {type(cell).__name__}"
-    if cell.hidden_size > LARGEST:
-        return f"its kernels take a hidden size of at most {LARGEST}, and this is {cell.hidden_size}"
     if inputs is None:
         return None
+    if cell.hidden_size > LARGEST:
+        return f"its kernels take a hidden size of at most {LARGEST}, and this is {cell.hidden_size}"
     device, dtype = inputs.device.type, precision(inputs)
     if not (device == "cuda" or interpreted()) or dtype not in (torch.float32, torch.bfloat16):
         return f"its kernels take float32 and bfloat16 on a GPU, and these are {dtype} on {device}"
