@@ -16,7 +16,7 @@ from cells.record import spelled
 
 STYLE = """
 :root { color-scheme: light; }
-body { font: 15px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff; max-width: 76rem; margin: 2rem auto;
+body { font: 15px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff; max-width: 84rem; margin: 2rem auto;
   padding: 0 1rem; }
 h1 { font-size: 1.6rem; line-height: 1.25; margin: 0 0 .5rem; }
 h2 { font-size: 1.2rem; margin: 2.2rem 0 .4rem; border-top: 2px solid #1a1a1a; padding-top: .8rem; }
@@ -24,9 +24,9 @@ h3 { font-size: 1rem; margin: 1.4rem 0 .3rem; }
 ul.verdict { padding-left: 1.2rem; margin: .4rem 0; }
 .note { color: #555; font-size: .87rem; }
 .scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .84rem; font-variant-numeric: tabular-nums; margin: .4rem 0; }
+table { border-collapse: collapse; font-size: .8rem; font-variant-numeric: tabular-nums; margin: .4rem 0; }
 caption { text-align: left; font-weight: 600; padding: .3rem 0; }
-th, td { padding: .22rem .6rem; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap; }
+th, td { padding: .22rem .4rem; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; white-space: normal; overflow-wrap: anywhere; min-width: 7rem; }
 thead th { border-bottom: 2px solid #1a1a1a; vertical-align: bottom; white-space: normal; }
 tbody.baselines { color: #555; font-style: italic; }
