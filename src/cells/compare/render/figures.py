@@ -224,6 +224,10 @@ def _against_setting(judgements: Sequence[Judgement], styles: Styles) -> list[Dr
         plot_curves(axes, found, styles, markers=True)
         if kind == "score":
             log_if_wide(axes.set_yscale, [value for curve in found.values() for value in curve.middle])
+        else:
+            axes.set_ylim(-0.03, 1.03)
+        if all(isinstance(judgement.comparison.key[key], int) for judgement in judgements):
+            axes.locator_params(axis="x", integer=True)
         axes.set_xlabel(short(setting))
         axes.set_ylabel(short(label))
         caption = f"{comparison.data}: {label} against {setting}; {explained}."
