@@ -18,6 +18,7 @@ from cells.errors import UserError
 
 SCHEMA_VERSION = "1.1"
 RECORD_NAME = "record.json"
+HISTORY_NAME = "history.csv"
 JOBS_NAME = "jobs.json"
 TRIALS = "trials"
 """The folder, in that of a run, which holds the trials of its search: no runs of their own."""

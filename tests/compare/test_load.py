@@ -156,3 +156,12 @@ def test_a_file_that_changed_under_its_name_is_another_question(make_run, tmp_pa
         write_record(folder, record)
     labels = [comparison.label for comparison in load([tmp_path]).comparisons]
     assert labels == ["demand sha256=aaaaaaaa", "demand sha256=bbbbbbbb"]
+
+
+def test_a_lost_history_is_told_where_others_are_there(make_run, tmp_path) -> None:
+    folders = [make_run(model, [0.1]) for model in ("gru", "lstm")]
+    (comparison,) = load([tmp_path]).comparisons
+    assert comparison.gaps == (), "records alone were kept"
+    (folders[0] / "history.csv").touch()
+    (comparison,) = load([tmp_path]).comparisons
+    assert comparison.gaps == (f"{folders[1].name} has no history.csv, so its learning curve is left out",)

@@ -23,3 +23,15 @@ def test_settings_that_come_with_another_name_the_model_only_if_they_have_to(mak
     make_run("gru", [0.1], settings={"optimizer._target_": "torch.optim.SGD", "optimizer.momentum": 0.9})
     (comparison,) = load([tmp_path]).comparisons
     assert names(comparison) == ["gru Adam momentum=null", "gru SGD momentum=0.0", "gru SGD momentum=0.9"]
+
+
+def test_settings_of_one_last_name_are_told_apart(make_run, tmp_path) -> None:
+    for grid in ([0.1], [0.1, 0.2]):
+        make_run("gru", [0.1], settings={"optimizer.lr": 0.1, "search.lr": grid})
+    make_run("gru", [0.1], settings={"optimizer.lr": 0.5})
+    (comparison,) = load([tmp_path]).comparisons
+    assert names(comparison) == [
+        "gru optimizer.lr=0.1 search.lr=[0.1, 0.2]",
+        "gru optimizer.lr=0.1 search.lr=[0.1]",
+        "gru optimizer.lr=0.5",
+    ]

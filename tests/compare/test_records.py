@@ -117,6 +117,9 @@ def test_a_job_that_was_never_started_is_missed(make_run, tmp_path) -> None:
     assert read_runs([tmp_path / "sweep"], {})[1] == told
     assert read_runs([tmp_path], {})[1] == told
     assert read_runs([first], {})[1] == []  # of a run alone nobody asks where the others are
+    (tmp_path / "sweep" / "model=lstm").mkdir()
+    (tmp_path / "sweep" / "model=lstm" / "history.csv").touch()
+    assert read_runs([tmp_path], {})[1] == ["model=lstm was trained, and its record.json is gone"]
     make_run("lstm", [0.1], folder="sweep/model=lstm")
     assert read_runs([tmp_path], {})[1] == []
     (tmp_path / "sweep" / "jobs.json").write_text("{half")

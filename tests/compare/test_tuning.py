@@ -15,7 +15,7 @@ from .conftest import MakeRun
 def search(lr: float, edge: str | None = None, trials: int = 5, val: float | None = 0.5) -> dict[str, Any]:
     return {
         "seeds": [1_000_000],
-        "trials": [{"val": val}] * trials,
+        "trials": [{"values": {"optimizer.lr": 0.1 + place}, "val": val} for place in range(trials)],
         "chosen": {"optimizer.lr": lr},
         "edge": {"optimizer.lr": edge} if edge else {},
         "seconds": 1000.25,
@@ -61,10 +61,19 @@ def test_price_and_choice_stand_in_the_table_and_in_the_verdict(make_run: MakeRu
         "",
     ]
     assert judgement.differences["optimizer.lr"] == {"gru": 0.03, "lstm": 0.01, "elman": 0.001}
-    assert verdict(judgement)[-2:] == [
-        "Tuned on validation: gru to lr=0.03 (highest tried); lstm to lr=0.01; elman not at all.",
+    assert verdict(judgement)[-3:] == [
+        "Tuned on validation: gru to lr=0.03 (highest of the grid); lstm to lr=0.01; elman not at all.",
+        "They were not tuned by the same trials, so a lead may be due to tuning.",
         "A wider grid may score better.",
     ]
+
+
+def test_models_that_were_tuned_alike_are_not_told_to_differ(make_run: MakeRun, tmp_path: Path) -> None:
+    make_run("gru", {0: 0.1, 1: 0.2}, search=search(0.03))
+    make_run("gru", {2: 0.2}, search=search(0.01))
+    make_run("lstm", [0.3, 0.4, 0.5], search=search(0.01))
+    (judgement,) = conclude([tmp_path], tmp_path / "report").judgements
+    assert verdict(judgement)[-1].startswith("Tuned on validation: gru to lr=0.03 or lr=0.01; lstm")
 
 
 def test_without_a_search_nothing_is_said_of_tuning(make_run: MakeRun, tmp_path: Path) -> None:

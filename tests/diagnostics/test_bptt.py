@@ -87,6 +87,24 @@ def test_a_picture_that_cannot_be_written_is_refused(capsys: pytest.CaptureFixtu
     assert "cannot be written" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "arguments", [["--hidden", "0"], ["--hidden", "100000"], ["--hidden", "x"], ["--seed", "9" * 30]]
+)
+def test_numbers_out_of_range_are_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        bptt.main(arguments)
+    assert exit_.value.code == 2
+    assert f"{arguments[1]} is no whole number from" in capsys.readouterr().err
+
+
+def test_a_picture_without_a_suffix_is_said_to_be_where_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bptt.main(["--picture", str(tmp_path / "terms")])
+    assert capsys.readouterr().out.splitlines()[-1] == f"picture     {tmp_path / 'terms.png'}"
+    assert (tmp_path / "terms.png").is_file()
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGPIPE"), reason="this system has no such signal")
 def test_it_ends_without_a_word_when_its_reader_has_gone() -> None:
     reads, writes = os.pipe()

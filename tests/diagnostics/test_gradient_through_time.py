@@ -106,6 +106,16 @@ def test_retain_grad_on_the_outputs_would_be_zero_for_every_earlier_step() -> No
     assert (norms["l0/h"] > 0.01).all()
 
 
+def test_the_states_of_a_cell_that_is_not_trained_have_gradients_too() -> None:
+    network = random_network(GRUCell, replicas=1)
+    network.engine_name = "reference"
+    inputs = random(1, 2, 6, 3)
+    trained, _ = recorded_adjoints(network, lambda: network(inputs)[0][:, :, -1].sum(-1))
+    network.requires_grad_(False)
+    frozen, _ = recorded_adjoints(network, lambda: network(inputs)[0][:, :, -1].sum(-1))
+    torch.testing.assert_close(frozen, trained, rtol=0, atol=0)
+
+
 def test_every_engine_gives_the_gradient_of_the_same_function_and_gets_its_engine_back() -> None:
     network = random_network(LSTMCell, replicas=1)
     inputs = random(1, 2, 6, 3)

@@ -148,3 +148,11 @@ def test_a_folder_with_nothing_to_sum_up_is_refused(
         main([str(tmp_path)])
     assert refused.value.code == 2
     assert "nothing to sum up" in capsys.readouterr().err
+
+
+def test_a_file_is_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "s.csv").touch()
+    with pytest.raises(SystemExit) as refused:
+        main([str(tmp_path / "s.csv")])
+    assert refused.value.code == 2
+    assert "there is no such folder" in capsys.readouterr().err

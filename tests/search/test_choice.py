@@ -56,22 +56,35 @@ def test_the_mean_is_over_seeds_that_did_not_diverge_whatever_the_others_reached
 
 
 @pytest.mark.parametrize(
-    ("tried", "chosen", "expected"),
+    ("spec", "chosen", "expected"),
     [
-        ([0.1, 0.01, 1], 1, {"optimizer.lr": "highest"}),
-        ([0.1, 0.01, 1], 0.01, {"optimizer.lr": "lowest"}),
-        ([0.1, 0.01, 1], 0.1, {}),
-        ([0.1], 0.1, {}),
-        ([None, 1.0, 5.0], 5.0, {"optimizer.lr": "highest"}),
-        ([None, 1.0, 5.0], None, {}),
-        (["torch", "chrono"], "torch", {}),
-        ([True, False], True, {}),
+        ([0.1, 0.01, 1], 1, "highest"),
+        ([0.1, 0.01, 1], 0.01, "lowest"),
+        ([0.1, 0.01, 1], 0.1, None),
+        ([0, 0.5], 0, None),  # nothing lies below it
+        ([0, 0.5], 0.5, "highest"),
+        ([0.1], 0.1, None),
+        ([None, 1.0, 5.0], 5.0, "highest"),
+        ([None, 1.0, 5.0], None, None),
+        (["torch", "chrono"], "torch", None),
+        ([True, False], True, None),
+        ({"min": 0.001, "max": 0.1, "log": True}, 0.0341, None),
+        ({"min": 0.001, "max": 0.1, "log": True}, 0.08, "highest"),
+        ({"min": 0.001, "max": 0.1, "log": True}, 0.0012, "lowest"),
+        ({"min": 1, "max": 100}, 8, "lowest"),
     ],
 )
-def test_the_edge_is_the_smallest_and_the_largest_number_tried(
-    tried: Any, chosen: Any, expected: Any
+def test_the_edge_is_where_the_grid_ends_whatever_was_drawn_from_it(
+    spec: Any, chosen: Any, expected: str | None
 ) -> None:
-    assert edges([entry(lr, 1.0) for lr in tried], {"optimizer.lr": chosen}) == expected
+    best = entry(chosen, 1.0)
+    found = edges([best, entry(-1, 2.0)], best, {"optimizer.lr": spec})
+    assert found == ({"optimizer.lr": expected} if expected else {})
+
+
+def test_what_another_value_did_as_well_as_is_no_edge() -> None:
+    best = entry(0.1, 1.0)
+    assert edges([best, entry(0.2, 1.0), entry(0.3, 2.0)], best, {"optimizer.lr": [0.1, 0.2, 0.3]}) == {}
 
 
 CONFIG: dict[str, Any] = {
@@ -101,7 +114,7 @@ def test_every_trial_is_trained_once_and_what_they_found_is_told(
     assert (found["chosen"], found["edge"]) == ({"optimizer.lr": 0.3}, {"optimizer.lr": "highest"})
     assert found["seconds"] == 4.5
     (warning,) = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
-    assert warning.startswith("optimizer.lr=0.3 is the highest value tried")
+    assert warning.startswith("optimizer.lr=0.3 is the highest value of the grid")
     *lines, table = [r.getMessage() for r in caplog.records if r.levelno == logging.INFO]
     assert [line.partition(":")[0] for line in lines] == [f"trial {number} of 3" for number in (1, 2, 3)]
     assert [line.split() for line in table.splitlines()[2:]] == [

@@ -20,6 +20,7 @@ from cells.cli.gate import Refused
 from cells.cli.own_cells import offer_own_cells
 from cells.errors import UserError
 from cells.folders import slug
+from cells.record import RECORD_NAME
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +47,10 @@ def call_hydra(arguments: list[str]) -> int:
         print(one_sentence(error), file=sys.stderr)
         return EXIT_REFUSED
     except KeyboardInterrupt:
-        print("interrupted; add resume=true to the same command to go on", file=sys.stderr)
+        sweep = outcome.sweep_folder
+        begun = sweep is not None and any(sweep.glob(f"*/{RECORD_NAME}"))
+        how = "; add resume=true to the same command to go on" if begun else " before training began"
+        print(f"interrupted{how}", file=sys.stderr)
         return EXIT_INTERRUPTED
     return outcome.conclude()
 

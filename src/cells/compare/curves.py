@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from cells.compare.arrays import read_arrays
 from cells.compare.load import Contestant
 from cells.errors import UserError
+from cells.record import HISTORY_NAME
 
-HISTORY_NAME = "history.csv"
 DIAGNOSTICS_NAME = "diagnostics.npz"
 
 Array = NDArray[np.float64]

@@ -12,7 +12,7 @@ from typing import Any
 from cells.compare.naming import TRAINING_KEYS_OF_DATA, contestant_names, seed_ranges
 from cells.compare.records import Flat, Run, canonical, differing_keys, leaf, listed, read_runs
 from cells.errors import UserError
-from cells.record import spelled
+from cells.record import HISTORY_NAME, spelled
 
 LARGEST_SCORE = 3.4e38
 """What a 32-bit number can hold. A score beyond it counts as infinite; squares of those within can be summed."""
@@ -166,11 +166,21 @@ def _comparison(runs: Sequence[Run], key: Flat, group_by: Sequence[str]) -> Comp
         baselines=_shared_baselines(runs),
         baseline_seconds=data.get("baseline_seconds", {}),
         contestants=tuple(_contestant(group, members, label) for group, members in sorted(named.items())),
-        gaps=tuple(
-            f"{key} differs between these contestants, so they were not scored on the same test data"
-            for key in differing_keys([{key: run.config.get(key) for key in grouped} for run in runs])
+        gaps=(
+            *(
+                f"{key} differs between these contestants, so they were not scored on the same test data"
+                for key in differing_keys([{key: run.config.get(key) for key in grouped} for run in runs])
+            ),
+            *_lost_curves(runs),
         ),
     )
+
+
+def _lost_curves(runs: Sequence[Run]) -> list[str]:
+    lacking = [run for run in runs if not (run.folder / HISTORY_NAME).is_file()]
+    if len(lacking) == len(runs):  # records alone were kept
+        return []
+    return [f"{run.folder.name} has no {HISTORY_NAME}, so its learning curve is left out" for run in lacking]
 
 
 def _shared_baselines(runs: Sequence[Run]) -> dict[str, float]:

@@ -1,7 +1,6 @@
 """What contestants and seeds are called: a model by what tells it from others of the same cell, seeds in ranges."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
 from cells.compare.records import Flat, Run, canonical, differing_keys, leaf, listed, value_of
 from cells.record import spelled
@@ -28,10 +27,7 @@ def contestant_names(runs: Sequence[Run], group_by: Sequence[str]) -> list[str]:
     telling: dict[str, list[str]] = {}
     for model in {run.model for run in runs}:
         telling[model] = _telling_keys([_training(run) for run in runs if run.model == model])
-    return [
-        " ".join([run.model, *(_setting(key, _training(run).get(key)) for key in telling[run.model])])
-        for run in runs
-    ]
+    return [" ".join([run.model, *_settings(_training(run), telling[run.model])]) for run in runs]
 
 
 def _telling_keys(configs: Sequence[Flat]) -> list[str]:
@@ -48,9 +44,22 @@ def _telling_keys(configs: Sequence[Flat]) -> list[str]:
     return keys
 
 
-def _setting(key: str, value: Any) -> str:
-    """`lr=0.1`; of a class, its name alone."""
-    return leaf(spelled(value)) if leaf(key) == "_target_" else f"{leaf(key)}={spelled(value)}"
+def _settings(config: Flat, keys: Sequence[str]) -> Iterator[str]:
+    """`lr=0.1`; of a class, its name alone; of a search, nothing where there is none."""
+    for key in keys:
+        value = config.get(key)
+        if leaf(key) == "_target_":
+            yield leaf(spelled(value))
+        elif value is not None or not key.startswith("search."):
+            yield f"{_tail(key, keys)}={spelled(value)}"
+
+
+def _tail(key: str, keys: Sequence[str]) -> str:
+    """The shortest end of a dotted key that no other of them has."""
+    parts = key.split(".")
+    tails = [".".join(parts[start:]) for start in reversed(range(len(parts)))]
+    others = [f".{other}" for other in keys if other != key]
+    return next((tail for tail in tails if not any(other.endswith(f".{tail}") for other in others)), key)
 
 
 def _training(run: Run) -> Flat:

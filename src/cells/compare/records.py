@@ -8,6 +8,7 @@ from typing import Any
 
 from cells.errors import UserError, did_you_mean
 from cells.record import (
+    HISTORY_NAME,
     RECORD_NAME,
     SCHEMA_VERSION,
     find_records,
@@ -93,7 +94,7 @@ def read_runs(
     roots = [root.resolve() for root in folders]
     above = dict.fromkeys([*roots, *(folder.parent for folder in found)])
     for sweep in (folder for folder in above if any(folder.is_relative_to(root) for root in roots)):
-        unfinished += [f"{name} left no record: it was not started" for name in unrecorded_jobs(sweep)]
+        unfinished += [_unrecorded(sweep / name) for name in unrecorded_jobs(sweep)]
     _refuse_unknown([*known_keys, *where], runs)
     chosen = [run for run in runs if all(_matches(run, key, values) for key, values in where.items())]
     if runs and not chosen:
@@ -186,6 +187,12 @@ def _parsed(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
+
+
+def _unrecorded(folder: Path) -> str:
+    if (folder / HISTORY_NAME).is_file():
+        return f"{folder.name} was trained, and its {RECORD_NAME} is gone"
+    return f"{folder.name} left no record: it was not started"
 
 
 def _unfinished(folder: Path, record: Mapping[str, Any]) -> str:

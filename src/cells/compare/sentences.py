@@ -9,7 +9,7 @@ from cells.compare.load import EXACT_CHANCE
 from cells.compare.naming import seed_ranges
 from cells.compare.records import beats, listed
 from cells.compare.suite import Suite
-from cells.compare.tuning import chosen, searches
+from cells.compare.tuning import chosen, grids, searches
 
 IGNORANT = ("training mean", "majority class", "chance", EXACT_CHANCE)
 """Baselines that look at no input. Who does not beat them has learnt nothing."""
@@ -242,7 +242,12 @@ def _on_tuning(rows: Sequence[Row]) -> list[str]:
         for name, tried in found.items()
     ]
     beyond = any(search["edge"] for tried in found.values() for search in tried)
-    return [f"Tuned on validation: {'; '.join(choices)}."] + ["A wider grid may score better."] * beyond
+    unequal = len({grids(tried) for tried in found.values()}) > 1
+    return [
+        f"Tuned on validation: {'; '.join(choices)}.",
+        *["They were not tuned by the same trials, so a lead may be due to tuning."] * unequal,
+        *["A wider grid may score better."] * beyond,
+    ]
 
 
 def headline(judgements: Sequence[Judgement], suite: Suite | None = None) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from cells.compare.records import Run, leaf
+from cells.compare.records import Run, canonical, leaf
 from cells.record import spelled
 
 Search = Mapping[str, Any]
@@ -15,10 +15,16 @@ def searches(runs: Iterable[Run]) -> list[Search]:
     return [run.record["search"] for run in runs if run.record.get("search")]
 
 
+def grids(found: Sequence[Search]) -> frozenset[str]:
+    """What was tried, the same for searches over the same values; nothing without a search."""
+    return frozenset(canonical([trial["values"] for trial in search["trials"]]) for search in found)
+
+
 def chosen(search: Search) -> str:
     """`lr=0.01, hidden_size=64 (highest tried)`."""
     values = ", ".join(
-        f"{leaf(key)}={spelled(value)}" + (f" ({search['edge'][key]} tried)" if key in search["edge"] else "")
+        f"{leaf(key)}={spelled(value)}"
+        + (f" ({search['edge'][key]} of the grid)" if key in search["edge"] else "")
         for key, value in search["chosen"].items()
     )
     return (

@@ -16,6 +16,7 @@ Source: Werbos, "Backpropagation through time: what it does and how to do it", P
 """
 
 import argparse
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -141,8 +142,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m cells.diagnostics.bptt", description=(__doc__ or "").splitlines()[0]
     )
-    parser.add_argument("--hidden", type=_positive, default=2, help="hidden units (default 2)")
-    parser.add_argument("--seed", type=int, default=0, help="of the random weights (default 0)")
+    parser.add_argument("--hidden", type=_whole(1, 512), default=2, help="hidden units (default 2)")
+    parser.add_argument("--seed", type=_whole(0, 2**32), default=0, help="of the random weights (default 0)")
     parser.add_argument("--picture", type=Path, metavar="FILE", help="draw contribution against lag")
     given = parser.parse_args(arguments)
     train = Counting().content.train
@@ -150,17 +151,20 @@ def main(arguments: list[str] | None = None) -> None:
     weights = _drawn(inputs.shape[-1], given.hidden, targets.shape[-1], given.seed)
     terms = _report(weights, inputs, targets)
     if given.picture:
+        picture = given.picture if given.picture.suffix else given.picture.with_suffix(".png")
         try:
-            contributions_figure(terms).savefig(given.picture, dpi=150)
+            contributions_figure(terms).savefig(picture, dpi=150)
         except (OSError, ValueError) as reason:
-            parser.error(f"--picture {given.picture}: cannot be written: {reason}")
-        print(f"\npicture     {given.picture}")
+            parser.error(f"--picture {picture}: cannot be written: {reason}")
+        print(f"\npicture     {picture}")
 
 
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("has to be at least 1")
+def _whole(least: int, most: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if not (text.isdecimal() and least <= int(text) <= most):
+            raise argparse.ArgumentTypeError(f"{text} is no whole number from {least} to {most}")
+        return int(text)
+
     return number
 
 

@@ -76,6 +76,13 @@ def _recording(cell: Cell, trajectory: Trajectory) -> Callable[[Tensor, State], 
     step = cell.step
 
     def recording(projected: Tensor, state: State) -> State:
+        if (
+            not trajectory.before
+        ):  # from here on states have gradients, even those of a cell that is not trained
+            state = {
+                name: tensor.detach().requires_grad_() if tensor.is_floating_point() else tensor
+                for name, tensor in state.items()
+            }
         trajectory.projected.append(projected)
         trajectory.before.append(state)
         new = step(projected, state)

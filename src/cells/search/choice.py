@@ -14,7 +14,7 @@ from rich.text import Text
 
 from cells.folders import is_finished
 from cells.record import TRIALS, spelled
-from cells.search.plan import Trial, plan
+from cells.search.plan import Trial, plan, specs_of
 
 log = logging.getLogger(__name__)
 
@@ -51,13 +51,13 @@ def tune(config: Mapping[str, Any], folder: Path, train: Train) -> dict[str, Any
         found.append(outcome(trial, record))
         log.info("%s: %s, val %s %s", label, " ".join(trial.settings), monitor, _score(found[-1]))
     best = choose(found)
-    edge = {} if best["val"] is None else edges(found, best["values"])
+    edge = {} if best["val"] is None else edges(found, best, dict(specs_of(config["search"]["grid"])))
     log.info("The trials:\n%s", _table(found, best, monitor))
     if best["val"] is None:
         log.warning("Every trial diverged, so the choice means nothing; widen search.grid.")
     for key, end in edge.items():
         log.warning(
-            "%s=%s is the %s value tried, and a better one may lie beyond; widen search.grid.%s.",
+            "%s=%s is the %s value of the grid, and a better one may lie beyond; widen search.grid.%s.",
             *(key, spelled(best["values"][key]), end, key),
         )
     return {
@@ -88,15 +88,39 @@ def choose(found: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     return min(found, key=lambda e: (e["diverged"], math.inf if e["val"] is None else e["val"]))
 
 
-def edges(found: Sequence[Mapping[str, Any]], chosen: Mapping[str, Any]) -> dict[str, str]:
-    """Keys whose chosen number is the `lowest` or the `highest` that was tried."""
+def edges(
+    found: Sequence[Mapping[str, Any]], best: Mapping[str, Any], specs: Mapping[str, Any]
+) -> dict[str, str]:
+    """Keys whose chosen number is at the `lowest` or the `highest` end of what the grid allows.
+
+    A range's end is its outermost tenth. No end is what another value did as well as, and 0 at the lower end: hardly
+    any setting goes below it.
+    """
     ends = {}
-    for key, value in chosen.items():
-        tried = [entry["values"][key] for entry in found]
-        numbers = {v for v in tried if isinstance(v, (int, float)) and not isinstance(v, bool)}
-        if len(numbers) > 1 and value in (min(numbers), max(numbers)):
-            ends[key] = "lowest" if value == min(numbers) else "highest"
+    for key, value in best["values"].items():
+        others = [entry for entry in found if entry["values"][key] != value]
+        tied = any((entry["diverged"], entry["val"]) == (best["diverged"], best["val"]) for entry in others)
+        place = _place(value, specs[key])
+        if place is None or not others or tied:
+            continue
+        if place >= 0.9:
+            ends[key] = "highest"
+        elif place <= 0.1 and value != 0:
+            ends[key] = "lowest"
     return ends
+
+
+def _place(value: Any, spec: Any) -> float | None:
+    """How far a number is on its way through a range, 0 to 1; of a list, 0 and 1 are its ends."""
+    if isinstance(spec, Mapping):
+        low, high = spec["min"], spec["max"]
+        if spec.get("log"):
+            low, high, value = math.log(low), math.log(high), math.log(value)
+        return float((value - low) / (high - low))
+    numbers = [v for v in spec if isinstance(v, (int, float)) and not isinstance(v, bool)]
+    if value not in numbers or len(numbers) < 2:
+        return None
+    return {min(numbers): 0.0, max(numbers): 1.0}.get(value, 0.5)
 
 
 def _score(entry: Mapping[str, Any]) -> str:

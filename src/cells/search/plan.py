@@ -76,7 +76,7 @@ def plan(config: Mapping[str, Any]) -> list[Trial]:
     if "_target_" not in section:
         raise UserError("search: the configuration names none; choose one with search=lr or search=random.")
     search: Search = instantiate(section, "search", tuple(config.get("trusted_modules") or ()))
-    specs = dict(sorted(_specs(search.grid)))
+    specs = dict(sorted(specs_of(search.grid)))
     if not specs:
         raise UserError(
             "search.grid: it names no setting; write for instance search.grid.optimizer.lr=[0.001,0.01]."
@@ -123,11 +123,11 @@ def _base(config: Mapping[str, Any], search: Search, seeds: list[int]) -> dict[s
     return base
 
 
-def _specs(grid: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def specs_of(grid: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Dotted keys and what is to be tried for each."""
     for key, spec in grid.items():
         if isinstance(spec, Mapping) and spec and not {"min", "max"} & spec.keys():
-            yield from _specs(spec, f"{prefix}{key}.")
+            yield from specs_of(spec, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", spec
 
@@ -155,7 +155,7 @@ def _check_values(key: str, spec: Any, trials: int | None) -> None:
     if isinstance(spec, Mapping):
         _check_range(place, spec, trials)
     elif not isinstance(spec, (list, tuple)) or not spec:
-        raise UserError(f"{place}={spec}: a list of values is needed, written [a,b].")
+        raise UserError(f"{place}={spelled(spec)}: a list of values is needed, written [a,b].")
     else:
         twice = [value for place, value in enumerate(spec) if value in spec[:place]]
         if twice:

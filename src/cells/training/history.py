@@ -3,8 +3,9 @@
 import csv
 from pathlib import Path
 
+from cells.record import HISTORY_NAME
+
 HEADER = ("step", "seed", "tag", "value")
-NAME = "history.csv"
 
 
 class History:
@@ -16,7 +17,7 @@ class History:
     """
 
     def __init__(self, folder: Path, resume_step: int = 0) -> None:
-        self._path = folder / NAME
+        self._path = folder / HISTORY_NAME
         kept = []
         if resume_step > 0 and self._path.is_file():
             with self._path.open(newline="", encoding="utf-8") as file:

@@ -30,6 +30,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     given = parser.parse_args(arguments)
     picture = given.picture or given.folder / "diagnostics.png"
+    picture = picture if picture.suffix else picture.with_suffix(".png")
     try:
         table, figure = _summary(read_looks(given.folder), given.folder)
         figure.savefig(picture, dpi=110)

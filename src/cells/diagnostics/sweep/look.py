@@ -53,6 +53,8 @@ def read_looks(folder: Path) -> list[Look]:
     Raises:
         UserError: there is none.
     """
+    if not folder.is_dir():
+        raise UserError(f"{folder}: there is no such folder; name one that holds a sweep.")
     looks = []
     for place, record in find_records(folder):
         path = place / ARRAYS
