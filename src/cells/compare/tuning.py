@@ -21,7 +21,7 @@ def grids(found: Sequence[Search]) -> frozenset[str]:
 
 
 def chosen(search: Search) -> str:
-    """`lr=0.01, hidden_size=64 (highest tried)`."""
+    """`lr=0.01, hidden_size=64 (highest of the grid)`."""
     values = ", ".join(
         f"{leaf(key)}={spelled(value)}"
         + (f" ({search['edge'][key]} of the grid)" if key in search["edge"] else "")

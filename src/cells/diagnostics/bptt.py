@@ -25,7 +25,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from cells.data.tasks.counting import Counting
-from cells.diagnostics.pictures import COLOURS
+from cells.diagnostics.pictures import COLOURS, saved
 from cells.pipes import end_with_reader
 
 
@@ -151,11 +151,10 @@ def main(arguments: list[str] | None = None) -> None:
     weights = _drawn(inputs.shape[-1], given.hidden, targets.shape[-1], given.seed)
     terms = _report(weights, inputs, targets)
     if given.picture:
-        picture = given.picture if given.picture.suffix else given.picture.with_suffix(".png")
         try:
-            contributions_figure(terms).savefig(picture, dpi=150)
+            picture = saved(contributions_figure(terms), given.picture, dpi=150)
         except (OSError, ValueError) as reason:
-            parser.error(f"--picture {picture}: cannot be written: {reason}")
+            parser.error(f"--picture {given.picture}: cannot be written: {reason}")
         print(f"\npicture     {picture}")
 
 

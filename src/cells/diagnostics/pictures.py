@@ -1,6 +1,7 @@
 """Pictures of what the diagnostics found. Colours are told apart by the colour-blind (Okabe & Ito)."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -90,6 +91,13 @@ def geometric_mean(norms: np.ndarray) -> np.ndarray:
     many = usable.sum(0)
     mean = np.exp(logarithm.sum(0) / np.maximum(many, 1))
     return np.where(many > 0, mean, np.nan)
+
+
+def saved(figure: Figure, path: Path, dpi: int) -> Path:
+    """Write a figure as its file's suffix says, without one as PNG; the file's path."""
+    path = path if path.suffix else path.with_suffix(".png")
+    figure.savefig(path, dpi=dpi)
+    return path
 
 
 def _cycle(many: int) -> list[str]:

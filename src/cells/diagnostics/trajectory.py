@@ -76,9 +76,8 @@ def _recording(cell: Cell, trajectory: Trajectory) -> Callable[[Tensor, State], 
     step = cell.step
 
     def recording(projected: Tensor, state: State) -> State:
-        if (
-            not trajectory.before
-        ):  # from here on states have gradients, even those of a cell that is not trained
+        if not trajectory.before:
+            # The states of a cell that is not trained are to have gradients as well.
             state = {
                 name: tensor.detach().requires_grad_() if tensor.is_floating_point() else tensor
                 for name, tensor in state.items()

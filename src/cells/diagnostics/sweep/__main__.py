@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
+from cells.diagnostics.pictures import saved
 from cells.diagnostics.sweep.difficulty import LENGTHS, difficulty_summary, length_of
 from cells.diagnostics.sweep.look import Look, read_looks
 from cells.diagnostics.sweep.memory import memory_summary
@@ -30,10 +31,9 @@ def main(arguments: list[str] | None = None) -> None:
     )
     given = parser.parse_args(arguments)
     picture = given.picture or given.folder / "diagnostics.png"
-    picture = picture if picture.suffix else picture.with_suffix(".png")
     try:
         table, figure = _summary(read_looks(given.folder), given.folder)
-        figure.savefig(picture, dpi=110)
+        picture = saved(figure, picture, dpi=110)
     except UserError as error:
         parser.error(str(error))
     except (OSError, ValueError) as reason:
