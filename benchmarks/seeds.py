@@ -49,20 +49,22 @@ def _seconds(arguments: list[str]) -> float:
 
 def main() -> None:
     asked = parser("benchmarks.seeds", __doc__).parse_args()
-    counts, steps, rounds = ((1, 3), 300, 1) if asked.quick else ((1, 2, 5, 10, 30), 3000, 2)
-    cells = ("gru",) if asked.quick else CELLS
+    counts, steps, rounds = ((1, 3), 300, 1) if asked.quick else ((1, 2, 5, 10, 30), 3000, 3)
     rows: list[dict[str, Any]] = []
-    one = {
-        cell: interleaved([partial(raw_loop, cell, steps), partial(plain_lightning, cell, steps)], rounds)
-        for cell in cells
-    }
-    for cell in cells:
-        for seeds in counts:
-            rows.append(_row(cell, seeds, steps, *one[cell], program(cell, seeds, steps)))
+    peers: list[tuple[float, float]] = []
+    for cell in ("gru",) if asked.quick else CELLS:
+        both = [partial(peer, cell, steps) for peer in (raw_loop, plain_lightning)]
+        ours = [partial(program, cell, seeds, steps) for seeds in counts]
+        loop, lightning, *seconds = interleaved([*both, *ours], rounds)
+        peers.append((loop, lightning))
+        rows += [
+            _row(cell, seeds, steps, loop, lightning, spent)
+            for seeds, spent in zip(counts, seconds, strict=True)
+        ]
     if not asked.quick:
-        loops, lightning = (sum(one[cell][peer] for cell in CELLS) for peer in (0, 1))
-        (ours,) = interleaved([partial(program, ",".join(CELLS), 10, steps)], rounds)
-        rows.append(_row(f"-m {','.join(CELLS)}", 10, steps, loops, lightning, ours))
+        (sweep,) = interleaved([partial(program, ",".join(CELLS), 10, steps)], rounds)
+        loops, lightnings = (sum(times) for times in zip(*peers, strict=True))
+        rows.append(_row(f"-m {','.join(CELLS)}", 10, steps, loops, lightnings, sweep))
     report("Several seeds, adding with 50 steps, hidden size 32, batch 32", rows, asked)
 
 
